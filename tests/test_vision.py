@@ -1,0 +1,159 @@
+"""The JSON form of messages: Google's on the way out, forgiving but strict on the way in."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+
+import pytest
+from google.cloud import vision_v1
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapetum import vision
+from tapetum.errors import InvalidRequest
+
+
+def response():
+    message = vision.AnnotateImageResponse()
+    label = message.label_annotations.add(mid="/m/01yrx", description="Cat 🐈", score=1.0)
+    label.topicality = 0.79999995
+    message.context.uri = "gs://b/ü.jpg"
+    box = message.localized_object_annotations.add(name="Cat").bounding_poly
+    box.normalized_vertices.add()
+    box.normalized_vertices.add(x=0.5, y=1.0)
+    colour = message.image_properties_annotation.dominant_colors.colors.add(score=0.1)
+    colour.color.red = 229.0
+    message.safe_search_annotation.adult = 1
+    return message
+
+
+def test_json_is_compact_by_field_number_with_defaults_omitted_and_whole_numbers_whole():
+    assert vision.to_json(response()).decode() == (
+        '{"labelAnnotations":[{"mid":"/m/01yrx","description":"Cat 🐈","score":1,'
+        '"topicality":0.79999995}],"safeSearchAnnotation":{"adult":"VERY_UNLIKELY"},'
+        '"imagePropertiesAnnotation":{"dominantColors":{"colors":[{"color":{"red":229},'
+        '"score":0.1}]}},"context":{"uri":"gs://b/ü.jpg"},"localizedObjectAnnotations":'
+        '[{"name":"Cat","boundingPoly":{"normalizedVertices":[{},{"x":0.5,"y":1}]}}]}'
+    )
+
+
+def test_enums_are_numbers_when_asked():
+    tree = json.loads(vision.to_json(response(), enum_numbers=True))
+    assert tree["safeSearchAnnotation"] == {"adult": 1}
+
+
+def test_googles_own_parser_reads_it_back():
+    read = vision_v1.AnnotateImageResponse.from_json(vision.to_json(response()).decode())
+    assert vision_v1.AnnotateImageResponse.pb(read) == response()
+
+
+def test_latitudes_keep_their_double_precision():
+    message = vision.AnnotateImageResponse()
+    place = message.landmark_annotations.add().locations.add()
+    place.lat_lng.latitude = 55.752912
+    place.lat_lng.longitude = 37.0
+    assert b'{"latitude":55.752912,"longitude":37}' in vision.to_json(message)
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_floats_are_the_shortest_text_of_the_same_float32(value):
+    message = vision.AnnotateImageResponse()
+    message.label_annotations.add(score=value)
+    text = vision.to_json(message)
+    read = vision.from_json(text, vision.AnnotateImageResponse())
+    assert read == message
+    assert len(text) < 60
+
+
+def parsed(body: bytes):
+    return vision.from_json(body, vision.AsyncBatchAnnotateImagesRequest())
+
+
+def test_names_may_be_camel_or_snake_enums_names_or_numbers_and_null_is_unset():
+    body = """{"requests": [
+        {"image": {"source": {"imageUri": "gs://b/a"}}, "features":
+            [{"type": "TEXT_DETECTION", "maxResults": "5"}, {"type": 4, "max_results": 6}],
+         "imageContext": null},
+        {"image": {"source": {"image_uri": "gs://b/b"}}}],
+        "output_config": {"gcsDestination": {"uri": "gs://o/"}, "batchSize": 2}}"""
+    request = parsed(body.encode())
+    first, second = request.requests
+    assert [(one.type_, one.max_results) for one in first.features] == [(5, 5), (4, 6)]
+    assert second.image.source.image_uri == "gs://b/b"
+    assert request.output_config.batch_size == 2
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padded", [True, False])
+@given(content=st.binary(min_size=1, max_size=100))
+def test_bytes_are_base64_of_either_alphabet(encode, padded, content):
+    text = encode(content).decode()
+    text = text if padded else text.rstrip("=")
+    request = parsed(json.dumps({"requests": [{"image": {"content": text}}]}).encode())
+    assert request.requests[0].image.content == content
+
+
+BAD_BODIES = {
+    "no json": (b"{", "", "Invalid JSON payload received. "),
+    "not utf-8": (b'{"parent":"\xff"}', "", "Invalid JSON payload received. "),
+    "not an object": (b"[]", "", "Invalid JSON payload received. "),
+    "NaN": (b'{"labels":{"a":NaN}}', "", "Invalid JSON payload received. "),
+    "too deep": (b'{"requests":' + b"[" * 100_000, "", "Invalid JSON payload received. "),
+    "unknown field at the root": (
+        b'{"images":1}',
+        "",
+        'Invalid JSON payload received. Unknown name "images": Cannot find field.',
+    ),
+    "unknown field below": (
+        b'{"requests":[{},{"images":1}]}',
+        "requests[1]",
+        "Invalid JSON payload received. Unknown name \"images\" at 'requests[1]': "
+        "Cannot find field.",
+    ),
+    "unknown enum name": (
+        b'{"requests":[{"features":[{"type":"CATS"}]}]}',
+        "requests[0].features[0].type",
+        "Invalid value at 'requests[0].features[0].type' "
+        '(type.googleapis.com/google.cloud.vision.v1.Feature.Type), "CATS"',
+    ),
+    "wrong type": (
+        b'{"requests":[{"features":[{"maxResults":1.5}]}]}',
+        "requests[0].features[0].maxResults",
+        "Invalid value at 'requests[0].features[0].maxResults': Couldn't parse integer: 1.5",
+    ),
+    "not a list": (b'{"requests":5}', "", "Invalid value: repeated field requests must be in []"),
+    "bad base64": (
+        b'{"requests":[{"image":{"content":"%%%"}}]}',
+        "requests[0].image.content",
+        "Invalid value at 'requests[0].image.content' (TYPE_BYTES), "
+        'Base64 decoding failed for "%%%"',
+    ),
+    "base64 of impossible length": (
+        b'{"requests":[{"image":{"content":"AAAAA"}}]}',
+        "requests[0].image.content",
+        "Invalid value at 'requests[0].image.content' (TYPE_BYTES), "
+        'Base64 decoding failed for "AAAAA"',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_a_bad_body_says_what_and_where(name):
+    body, field, message = BAD_BODIES[name]
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(body)
+    assert caught.value.message.startswith(message)
+    assert [one.field for one in caught.value.violations if one.field] == ([field] if field else [])
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_no_body_raises_anything_else(body):
+    with suppress(InvalidRequest):
+        parsed(body)
+
+
+def test_a_packed_message_has_the_type_url_of_its_version():
+    packed = vision.pack(vision.OperationMetadata())
+    assert packed.type_url == "type.googleapis.com/google.cloud.vision.v1.OperationMetadata"
