@@ -1,0 +1,139 @@
+"""Text: the lines, words and symbols of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapetum.detectors.text_lines import LineFinder, input_size
+from tapetum.detectors.text_recognition import LineReader, Reading
+from tapetum.models.session import Sessions
+from tapetum.picture import Picture
+
+CONFIDENT = 0.5
+"""Lines read with less mean confidence are dropped (PP-OCR's own default)."""
+
+CROP_SCALE = 1.5
+"""Lines are found in a small picture and read in one this much larger, if there are pixels."""
+
+Point = tuple[float, float]
+
+Quad = tuple[Point, Point, Point, Point]
+"""Top-left, top-right, bottom-right, bottom-left as the text is read: (x, y) in pixels of the
+full-size upright image. Any angle; a corner may lie outside the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One character. ``confidence`` is the recogniser's probability, 0..1."""
+
+    text: str
+    quad: Quad
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Symbols without a space between them. ``confidence`` is their mean."""
+
+    quad: Quad
+    symbols: tuple[Symbol, ...]
+    confidence: float
+
+    @property
+    def text(self) -> str:
+        return "".join(symbol.text for symbol in self.symbols)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Words on one line, at least one. ``confidence`` is the mean over the line's symbols."""
+
+    quad: Quad
+    words: tuple[Word, ...]
+    confidence: float
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class TextLines:
+    """The text of one picture: its lines in reading order, none where there is no text."""
+
+    lines: tuple[Line, ...]
+
+
+class TextDetector:
+    """Finds lines with `LineFinder` and reads each with `LineReader`.
+
+    Reads Latin, Chinese and Japanese script. The networks are loaded at the first picture.
+    """
+
+    signal = TextLines
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._finder = LineFinder(sessions)
+        self._reader = LineReader(sessions)
+
+    def side(self, width: int, height: int) -> int:
+        """`CROP_SCALE` times what the line finder looks at, never more than the image has."""
+        return max(_reading_size(width, height))
+
+    def detect(self, pictures: Sequence[Picture]) -> list[TextLines]:
+        """One signal per picture. Raises `tapetum.errors.ModelError` when a network is unusable."""
+        return [self._lines(picture) for picture in pictures]
+
+    def _lines(self, picture: Picture) -> TextLines:
+        rows, columns = picture.pixels.shape[:2]
+        wanted = _reading_size(picture.width, picture.height)
+        # Other detectors may have asked for a larger picture: what is read must not depend on it.
+        pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
+        rows, columns = pixels.shape[:2]
+        scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
+        readings = (self._reader.read(pixels, quad) for quad in self._finder.find(pixels))
+        return TextLines(
+            tuple(
+                _line(reading, scale)
+                for reading in readings
+                if reading is not None and reading.confidence >= CONFIDENT
+            )
+        )
+
+
+def _reading_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the picture lines are read in, for an image of ``width×height``."""
+    wide, _ = input_size(width, height)
+    scale = min(1.0, CROP_SCALE * wide / width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _line(reading: Reading, scale: NDArray[np.float64]) -> Line:
+    quad = reading.quad * scale
+    words = []
+    for characters in reading.words:
+        symbols = tuple(
+            Symbol(c.text, _stretch(quad, c.start, c.end), c.confidence) for c in characters
+        )
+        confidence = float(np.mean([symbol.confidence for symbol in symbols]))
+        box = _stretch(quad, characters[0].start, characters[-1].end)
+        words.append(Word(box, symbols, confidence))
+    return Line(_stretch(quad, 0, 1), tuple(words), reading.confidence)
+
+
+def _stretch(quad: NDArray[np.float64], start: float, end: float) -> Quad:
+    """The part of ``quad`` (``4×2``) from ``start`` to ``end``, 0..1 along the way it is read."""
+    top_left, top_right, bottom_right, bottom_left = quad
+    top, bottom = top_right - top_left, bottom_right - bottom_left
+    corners = (
+        top_left + start * top,
+        top_left + end * top,
+        bottom_left + end * bottom,
+        bottom_left + start * bottom,
+    )
+    first, second, third, fourth = ((float(x), float(y)) for x, y in corners)
+    return first, second, third, fourth

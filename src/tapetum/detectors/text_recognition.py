@@ -1,0 +1,265 @@
+"""Reading one line: the recogniser network, its CTC output, and where each character stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby, pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tapetum.errors import ModelError
+from tapetum.models.session import Sessions
+
+NETWORK = "ppocr-v6-recogniser"
+
+LINE_HEIGHT = 48
+"""Pixels; the network's input height."""
+
+COLUMN = 8
+"""Pixels of the 48-pixel line behind one column of the network's output."""
+
+NARROWEST, WIDEST = 48, 6400
+"""Bounds of the network's input width, in pixels. A longer line is squeezed into the widest.
+
+It reads lines of 6400 pixels without fault where the same lines squeezed into 3200 lose most of
+their letters (measured); a terminal's or a spreadsheet's lines are that long."""
+
+TALL = 1.5
+"""Height over width from which a line is taken to be turned by 90 degrees."""
+
+MAYBE_UPRIGHT = 3.0
+"""Up to this height over width a tall line may also be a single upright character ("1", "!")."""
+
+BLANK = 0
+"""The CTC class that stands for nothing."""
+
+INK_MARGIN = 6
+"""Rows of the 48-pixel line above and below that belong to its surroundings."""
+
+EMPTY = 0.2
+"""A column with less of the line's contrast holds no ink."""
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """One visible character; ``start`` < ``end`` are 0..1 along the line's quadrilateral."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What stands on one line.
+
+    ``quad`` is the line's ``float32`` ``4×2`` quadrilateral in the order the text is read: top
+    left of the first character, top right of the last, bottom right, bottom left. ``words`` are
+    never empty and hold no spaces. ``confidence`` is the mean probability of the characters, 0..1.
+    """
+
+    quad: NDArray[np.float32]
+    words: tuple[tuple[Character, ...], ...]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Peak:
+    """One decoded character, spaces too: its place in pixels of the 48-pixel line."""
+
+    text: str
+    centre: float
+    confidence: float
+
+
+class LineReader:
+    """Reads lines one by one, each at its own width.
+
+    On a CPU a batch costs what its lines cost one by one (measured), and a line alone reads the
+    same whatever else is on the page. May be called from several threads at once.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def read(self, pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> Reading | None:
+        """The text inside ``quad`` (``float32`` ``4×2``, pixels of ``pixels``, as `LineFinder`
+        gives them) of ``pixels`` (``uint8`` RGB ``H×W×3``). ``None`` where no character is seen.
+
+        A tall line is read as turned clockwise, top to bottom. No guess is made whether a line
+        stands on its head: that is a question for a whole page, single lines often answer it wrong.
+        Raises `tapetum.errors.ModelError` when the network does not fit its list of characters.
+        """
+        width, height = _extent(quad)
+        if height < TALL * width:
+            return self._read(pixels, quad)
+        turned = self._read(pixels, np.roll(quad, -1, axis=0))
+        if height > MAYBE_UPRIGHT * width:
+            return turned
+        upright = self._read(pixels, quad)
+        if upright is None or (turned is not None and turned.confidence >= upright.confidence):
+            return turned
+        return upright
+
+    def _read(self, pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> Reading | None:
+        session = self._sessions.load(NETWORK)
+        line = _straighten(pixels, quad)
+        (output,) = session.run(_network_input(line))
+        peaks = _decode(output[0], self._alphabet)
+        words = _words(peaks, line)
+        if not words:
+            return None
+        sure = [character.confidence for word in words for character in word]
+        return Reading(quad, words, float(np.mean(sure)))
+
+    @cached_property
+    def _alphabet(self) -> list[str]:
+        """The text of every class: the blank, the file's own list, and a space."""
+        listed = self._sessions.load(NETWORK).metadata.get("character", "")
+        return ["", *listed.split("\n"), " "]
+
+
+def _extent(quad: NDArray[np.float32]) -> tuple[float, float]:
+    """Width and height of a quadrilateral, in its own pixels, at least 1: the longer of two."""
+    top, right, bottom, left = (np.hypot(*(quad[i] - quad[(i + 1) % 4])) for i in range(4))
+    return max(1.0, float(max(top, bottom))), max(1.0, float(max(left, right)))
+
+
+def _straighten(pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The line as ``uint8`` RGB ``48×W×3``; what lies outside the picture repeats its border."""
+    exact_width, exact_height = _extent(quad)
+    width, height = round(exact_width), round(exact_height)
+    # Pixel centres sit at half coordinates, warpPerspective counts from the centre of the first.
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    half = np.float32(0.5)
+    way = cv2.getPerspectiveTransform(np.ascontiguousarray(quad) - half, corners - half)
+    crop = cv2.warpPerspective(
+        pixels, way, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    wide = min(WIDEST, max(COLUMN, round(LINE_HEIGHT * exact_width / exact_height)))
+    smaller = height > LINE_HEIGHT
+    line = cv2.resize(
+        crop, (wide, LINE_HEIGHT), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    return np.asarray(line, dtype=np.uint8)
+
+
+def _network_input(line: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """``1×3×48×W`` BGR in -1..1, padded on the right with mid grey to a multiple of `COLUMN`."""
+    width = line.shape[1]
+    padded = max(NARROWEST, width + -width % COLUMN)
+    planes = np.zeros((1, 3, LINE_HEIGHT, padded), dtype=np.float32)
+    planes[0, :, :, :width] = line[:, :, ::-1].transpose(2, 0, 1) * np.float32(2 / 255) - 1
+    return planes
+
+
+def _decode(output: NDArray[np.float32], alphabet: list[str]) -> list[_Peak]:
+    """Greedy CTC decoding of ``T×C`` probabilities: repeats merged, blanks dropped.
+
+    A character's confidence is the highest probability of its columns, its centre their middle.
+    """
+    if output.shape[1] != len(alphabet):
+        raise ModelError(
+            f"{NETWORK} knows {output.shape[1]} classes, its list names {len(alphabet)}."
+        )
+    best = output.argmax(axis=1)
+    sure = output.max(axis=1)
+    starts = np.flatnonzero(np.diff(best, prepend=-1))
+    ends = np.append(starts[1:], len(best))
+    return [
+        _Peak(alphabet[best[a]], COLUMN * (a + b) / 2, min(1.0, float(sure[a:b].max())))
+        for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
+        if best[a] != BLANK
+    ]
+
+
+def _words(peaks: list[_Peak], line: NDArray[np.uint8]) -> tuple[tuple[Character, ...], ...]:
+    """The peaks of a line cut at its spaces, each character with its stretch of the line.
+
+    Peaks miss the middle of their letter by up to one and a half columns (measured), so the line's
+    ink has the last word about where words begin and end.
+    """
+    groups = [list(group) for space, group in groupby(peaks, _is_space) if not space]
+    ink = _ink(line)
+    width = len(ink)
+    starts, ends = [], []
+    for before, after in pairwise([None, *groups, None]):
+        # Between two words the gap may begin a column before the peaks say; at the ends of the
+        # line that would let it slip in between the outermost two letters.
+        low = before[-1].centre - (COLUMN if after else 0) if before else 0.0
+        high = after[0].centre + (COLUMN if before else 0) if after else float(width)
+        left, right = _gap(ink, low, high)
+        ends.append(left)
+        starts.append(right)
+    return tuple(
+        tuple(
+            Character(peak.text, a / width, b / width, peak.confidence)
+            for peak, (a, b) in zip(group, pairwise(_borders(group, start, end, ink)), strict=True)
+        )
+        for group, start, end in zip(groups, starts[:-1], ends[1:], strict=True)
+    )
+
+
+def _is_space(peak: _Peak) -> bool:
+    return peak.text.isspace()
+
+
+def _ink(line: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Contrast of each column of ``line``, 0 (empty) to 1 (a stroke as strong as the line has).
+
+    The outer rows are left out: they hold the lines above and below.
+    """
+    grey = np.asarray(cv2.cvtColor(line, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+    grey = grey[INK_MARGIN:-INK_MARGIN]
+    contrast = grey.max(axis=0) - grey.min(axis=0)
+    weak, strong = np.percentile(contrast, (2, 90))
+    ink = (contrast - weak) / max(float(strong - weak), 1.0)
+    return np.asarray(ink.clip(0, 1), dtype=np.float32)
+
+
+def _gap(ink: NDArray[np.float32], low: float, high: float) -> tuple[float, float]:
+    """Where the empty stretch around ``low`` to ``high``, in columns of ``ink``, starts and ends.
+
+    The widest run of empty columns of which a part lies between the two; beyond its ends a line is
+    empty. Where there is none, the emptiest column.
+    """
+    width = len(ink)
+    padded = np.concatenate(([0.0], ink, [0.0]))
+    first = min(max(int(low), 0), width - 1)
+    last = min(max(int(high), first + 1), width)
+    first, last = first + (first > 0), last + 1 + (last == width)  # in columns of ``padded``
+    empty = np.flatnonzero(padded < EMPTY)
+    runs = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
+    inside = [run for run in runs if run[0] < last and run[-1] >= first]
+    if inside:
+        widest = max(inside, key=len)
+        return max(0.0, float(widest[0] - 1)), min(float(width), float(widest[-1]))
+    emptiest = float(first - 1 + np.argmin(padded[first:last]))
+    return emptiest, emptiest
+
+
+def _borders(group: list[_Peak], start: float, end: float, ink: NDArray[np.float32]) -> list[float]:
+    """The ``len(group) + 1`` ascending borders of a word's characters from ``start`` to ``end``."""
+    count = len(group)
+    if end - start < count:
+        # The ink contradicts the peaks: half a column to each side of them is all that is known.
+        start = min(start, group[0].centre - COLUMN / 2)
+        end = max(end, group[-1].centre + COLUMN / 2, start + count)
+    borders = [start]
+    for one, other in pairwise(group):
+        middle = (one.centre + other.centre) / 2
+        reach = min(COLUMN, (other.centre - one.centre) / 2)
+        near = np.arange(int(middle - reach), int(middle + reach) + 1)
+        near = near[(near > start) & (near < end - 1)]
+        if len(near):
+            # Emptiest first; among equals the one nearest to the middle.
+            middle = float(near[np.lexsort((abs(near + 0.5 - middle), ink[near]))[0]]) + 0.5
+        borders.append(middle)
+    borders.append(end)
+    if min(b - a for a, b in pairwise(borders)) <= 0:
+        return [start + (end - start) * i / count for i in range(count + 1)]
+    return borders
