@@ -1,0 +1,391 @@
+"""The ledger in SQL, through SQLAlchemy Core. SQLite in WAL mode.
+
+Every change is one short transaction that starts as a writer, so that two processes over one
+file wait for each other instead of failing half-way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    update,
+)
+
+from tapetum.errors import LeaseLost
+from tapetum.ledger import (
+    SECOND,
+    STRIKES_BEFORE_CAREFUL,
+    Claim,
+    Clock,
+    OperationRecord,
+    OperationState,
+)
+from tapetum.plan import Task
+
+_metadata = MetaData()
+# SQLite only numbers rows by itself in a column that is exactly INTEGER.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+_operations = Table(
+    "operations",
+    _metadata,
+    Column("serial", _Serial, primary_key=True, autoincrement=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("project", String, nullable=False),
+    Column("api_version", String, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("images_done", Integer, nullable=False, default=0),
+    Column("images_failed", Integer, nullable=False, default=0),
+    Column("tasks_left", Integer, nullable=False),
+    Column("error_code", Integer, nullable=False, default=0),
+    Column("error_message", String, nullable=False, default=""),
+    Column("hidden", Boolean, nullable=False, default=False),
+    Index("operations_by_project", "project", "serial"),
+    Index("operations_by_end", "state", "updated"),
+    sqlite_autoincrement=True,
+)
+
+_tasks = Table(
+    "tasks",
+    _metadata,
+    Column("operation", ForeignKey(_operations.c.serial), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+    Column("batch_size", Integer, nullable=False),
+    Column("output_uri", String, nullable=False),
+    Column("requests", LargeBinary, nullable=False),
+    Column("done", Integer, nullable=False, default=0),
+    Column("running", Boolean, nullable=False, default=False),
+    Column("waits_until", BigInteger, nullable=False, default=0),
+    Column("owner", String, nullable=False, default=""),
+    Column("lease_until", BigInteger, nullable=False, default=0),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("strikes", Integer, nullable=False, default=0),
+    Column("suspect", Integer),
+    Column("poison", String, nullable=False, default=""),
+    Index("tasks_by_turn", "running", "operation", "first"),
+)
+
+_RECORD_COLUMNS = [
+    _operations.c[name] for name in OperationRecord.__slots__ if name in _operations.c
+]
+_ENDED = (OperationState.DONE, OperationState.CANCELLED)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class SqlLedger:
+    """Operations and tasks as rows of the SQLite file ``path``."""
+
+    def __init__(self, path: Path, clock: Clock = _now) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._clock = clock
+        self._engine = create_engine(
+            f"sqlite:///{path}", connect_args={"timeout": 30}, pool_size=8, max_overflow=56
+        )
+        event.listen(self._engine, "connect", _configure_sqlite)
+        event.listen(self._engine, "begin", _begin_sqlite)
+        with self._write() as connection:
+            _metadata.create_all(connection)
+
+    def create(self, record: OperationRecord, tasks: Sequence[Task]) -> OperationRecord:
+        with self._write() as connection:
+            added = connection.execute(
+                insert(_operations)
+                .values(
+                    name=record.name,
+                    project=record.project,
+                    api_version=record.api_version,
+                    response=record.response,
+                    state=record.state,
+                    created=record.created,
+                    updated=record.created,
+                    images=record.images,
+                    tasks_left=len(tasks),
+                )
+                .returning(*_RECORD_COLUMNS)
+            )
+            created = _record(added.mappings().one())
+            rows = [
+                {
+                    "operation": created.serial,
+                    "first": task.first,
+                    "last": task.last,
+                    "batch_size": task.batch_size,
+                    "output_uri": task.output_uri,
+                    "requests": task.requests,
+                }
+                for task in tasks
+            ]
+            connection.execute(insert(_tasks), rows)
+            return created
+
+    def get(self, name: str) -> OperationRecord | None:
+        query = select(*_RECORD_COLUMNS).where(
+            _operations.c.name == name, _operations.c.hidden.is_(False)
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+            return None if row is None else _record(row)
+
+    def recent(
+        self, project: str | None, done: bool | None, before: int | None, limit: int
+    ) -> list[OperationRecord]:
+        query = select(*_RECORD_COLUMNS).where(_operations.c.hidden.is_(False))
+        if project is not None:
+            query = query.where(_operations.c.project == project)
+        if done is not None:
+            ended = _operations.c.state.in_(_ENDED)
+            query = query.where(ended if done else ~ended)
+        if before is not None:
+            query = query.where(_operations.c.serial < before)
+        query = query.order_by(_operations.c.serial.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [_record(row) for row in connection.execute(query).mappings()]
+
+    def cancel(self, name: str) -> None:
+        with self._write() as connection:
+            serial = self._serial(connection, name)
+            if serial is not None:
+                self._end(
+                    connection, serial, OperationState.CANCELLED, 1, "The operation was cancelled."
+                )
+
+    def delete(self, name: str) -> None:
+        with self._write() as connection:
+            is_named = _operations.c.name == name
+            connection.execute(update(_operations).where(is_named).values(hidden=True))
+            connection.execute(delete(_operations).where(is_named, _operations.c.state.in_(_ENDED)))
+
+    def claim(self, owner: str, lease: float) -> Claim | None:
+        now = self._clock()
+        turn = (
+            select(_tasks.c.operation, _tasks.c.first)
+            .where(_tasks.c.running.is_(False), _tasks.c.waits_until <= now)
+            .order_by(_tasks.c.operation, _tasks.c.first)
+            .limit(1)
+        )
+        with self._write() as connection:
+            key = connection.execute(turn).one_or_none()
+            if key is None:
+                return None
+            is_task = (_tasks.c.operation == key.operation) & (_tasks.c.first == key.first)
+            row = connection.execute(select(_tasks).where(is_task)).mappings().one()
+            poison = row["poison"]
+            if row["suspect"] is not None:  # the last careful attempt died with this in hand
+                poison = f"{poison} {row['suspect']}".strip()
+            connection.execute(
+                update(_tasks)
+                .where(is_task)
+                .values(
+                    running=True,
+                    owner=owner,
+                    lease_until=now + int(lease * SECOND),
+                    attempt=_tasks.c.attempt + 1,
+                    strikes=_tasks.c.strikes + 1,
+                    suspect=None,
+                    poison=poison,
+                )
+            )
+            name = connection.execute(
+                update(_operations)
+                .where(_operations.c.serial == key.operation)
+                .values(state=OperationState.RUNNING, updated=now)
+                .returning(_operations.c.name)
+            ).scalar_one()
+        return _claim(row, name, owner, poison)
+
+    def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
+        until = self._clock() + int(lease * SECOND)
+        lost = []
+        with self._write() as connection:
+            for claim in claims:
+                change = update(_tasks).where(_is_held(claim)).values(lease_until=until)
+                if connection.execute(change).rowcount == 0:
+                    lost.append(claim)
+        return lost
+
+    def record(self, claim: Claim, done: int, images: int, failed: int) -> None:
+        with self._write() as connection:
+            self._change_held(connection, claim, done=done, strikes=0, suspect=None)
+            connection.execute(
+                update(_operations)
+                .where(_operations.c.name == claim.task.operation)
+                .values(
+                    images_done=_operations.c.images_done + images,
+                    images_failed=_operations.c.images_failed + failed,
+                    updated=self._clock(),
+                )
+            )
+
+    def suspect(self, claim: Claim, position: int) -> None:
+        with self._write() as connection:
+            self._change_held(connection, claim, suspect=position)
+
+    def complete(self, claim: Claim) -> None:
+        with self._write() as connection:
+            gone = connection.execute(delete(_tasks).where(_is_held(claim)))
+            if gone.rowcount == 0:
+                raise _lost(claim)
+            left = connection.execute(
+                update(_operations)
+                .where(_operations.c.name == claim.task.operation)
+                .values(tasks_left=_operations.c.tasks_left - 1)
+                .returning(_operations.c.serial, _operations.c.tasks_left)
+            ).one()
+            if left.tasks_left == 0:
+                self._end(connection, left.serial, OperationState.DONE, 0, "")
+
+    def release(self, claim: Claim, *, wait: float = 0.0, strike: bool = False) -> None:
+        with self._write() as connection:
+            connection.execute(
+                update(_tasks)
+                .where(_is_held(claim))
+                .values(
+                    running=False,
+                    owner="",
+                    suspect=None,
+                    waits_until=self._clock() + int(wait * SECOND),
+                    strikes=_tasks.c.strikes - (0 if strike else 1),
+                )
+            )
+
+    def fail(self, claim: Claim, code: int, message: str) -> None:
+        held = select(_tasks.c.operation).where(_is_held(claim))
+        with self._write() as connection:
+            serial = connection.execute(held).scalar_one_or_none()
+            if serial is not None:
+                self._end(connection, serial, OperationState.DONE, code, message)
+
+    def expire(self) -> int:
+        with self._write() as connection:
+            return connection.execute(
+                update(_tasks)
+                .where(_tasks.c.running.is_(True), _tasks.c.lease_until < self._clock())
+                .values(running=False, owner="")
+            ).rowcount
+
+    def purge(self, before: int) -> int:
+        with self._write() as connection:
+            return connection.execute(
+                delete(_operations).where(
+                    _operations.c.state.in_(_ENDED), _operations.c.updated < before
+                )
+            ).rowcount
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        writer = self._engine.execution_options(writes=True)
+        with writer.begin() as connection:
+            yield connection
+
+    def _serial(self, connection: Connection, name: str) -> int | None:
+        query = select(_operations.c.serial).where(_operations.c.name == name)
+        return connection.execute(query).scalar_one_or_none()
+
+    def _change_held(self, connection: Connection, claim: Claim, **values: Any) -> None:
+        change = update(_tasks).where(_is_held(claim)).values(**values)
+        if connection.execute(change).rowcount == 0:
+            raise _lost(claim)
+
+    def _end(
+        self, connection: Connection, serial: int, state: OperationState, code: int, message: str
+    ) -> None:
+        ended = connection.execute(
+            update(_operations)
+            .where(_operations.c.serial == serial, _operations.c.state.not_in(_ENDED))
+            .values(state=state, error_code=code, error_message=message, updated=self._clock())
+        )
+        if ended.rowcount:
+            connection.execute(delete(_tasks).where(_tasks.c.operation == serial))
+            connection.execute(
+                delete(_operations).where(
+                    _operations.c.serial == serial, _operations.c.hidden.is_(True)
+                )
+            )
+
+
+def _configure_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # BEGIN is ours: see _begin_sqlite
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later can find the file changed in between and
+    # fails at once, whatever the time-out. Writers therefore take the lock when they begin.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _is_held(claim: Claim) -> Any:
+    operation = (
+        select(_operations.c.serial)
+        .where(_operations.c.name == claim.task.operation)
+        .scalar_subquery()
+    )
+    return (
+        (_tasks.c.operation == operation)
+        & (_tasks.c.first == claim.task.first)
+        & _tasks.c.running.is_(True)
+        & (_tasks.c.owner == claim.owner)
+        & (_tasks.c.attempt == claim.attempt)
+    )
+
+
+def _lost(claim: Claim) -> LeaseLost:
+    return LeaseLost(f"{claim.task.operation} from {claim.task.first}: the lease is lost.")
+
+
+def _record(row: RowMapping) -> OperationRecord:
+    return OperationRecord(**{**row, "state": OperationState(row["state"])})
+
+
+def _claim(row: RowMapping, name: str, owner: str, poison: str) -> Claim:
+    """The claim made of a task's row as it was just before."""
+    strikes = row["strikes"] + 1
+    task = Task(
+        operation=name,
+        first=row["first"],
+        last=row["last"],
+        batch_size=row["batch_size"],
+        output_uri=row["output_uri"],
+        requests=row["requests"],
+        done=row["done"],
+        careful=strikes > STRIKES_BEFORE_CAREFUL,
+        poison=tuple(int(position) for position in poison.split()),
+    )
+    return Claim(task, owner, row["attempt"] + 1, strikes)

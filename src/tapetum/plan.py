@@ -1,0 +1,73 @@
+"""From a request to its tasks and shard names. Pure: no I/O, no clock.
+
+A *shard* is one output object: ``batchSize`` consecutive images. A *task* is a run of whole
+shards, the unit that is leased to a worker. Positions are 1-based, as in the shard names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+#: Images a full task holds: enough that a lease costs nothing beside the work, few enough that
+#: it is about a minute of it on one core.
+TASK_IMAGES = 64
+#: An operation is cut into about this many tasks before tasks grow to TASK_IMAGES, so that a
+#: small batch keeps every worker busy too.
+TASKS_WANTED = 16
+SMALLEST_TASK_IMAGES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Images ``first`` to ``last`` of an operation, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def name(self) -> str:
+        """The last part of the object's name, as Google writes it."""
+        return f"output-{self.first}-to-{self.last}.json"
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker needs to do its part of an operation; small enough to send anywhere.
+
+    ``requests`` is a serialized ``BatchAnnotateImagesRequest`` holding images ``first`` to
+    ``last``; ``done`` of them (whole shards) are already written and recorded. ``poison`` lists
+    positions that must not be touched again; a ``careful`` task reports each image before it
+    starts, because earlier attempts took their process down.
+    """
+
+    operation: str
+    first: int
+    last: int
+    batch_size: int
+    output_uri: str
+    requests: bytes
+    done: int = 0
+    careful: bool = False
+    poison: tuple[int, ...] = ()
+
+    def shards_left(self) -> Iterator[Shard]:
+        """The shards not yet recorded, in order."""
+        return shards(self.first + self.done, self.last, self.batch_size)
+
+
+def shards(first: int, last: int, batch_size: int) -> Iterator[Shard]:
+    """Images ``first`` to ``last`` in shards of ``batch_size``, the last one possibly smaller."""
+    for start in range(first, last + 1, batch_size):
+        yield Shard(start, min(start + batch_size - 1, last))
+
+
+def task_bounds(images: int, batch_size: int, first: int = 1) -> list[tuple[int, int]]:
+    """Cut ``images`` images, numbered from ``first``, into tasks of whole shards."""
+    wanted = min(TASK_IMAGES, max(SMALLEST_TASK_IMAGES, images // TASKS_WANTED))
+    size = max(1, wanted // batch_size) * batch_size
+    last = first + images - 1
+    return [(start, min(start + size - 1, last)) for start in range(first, last + 1, size)]
