@@ -1,0 +1,134 @@
+"""From the bytes of an image file to an upright `Picture`."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+import threading
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tapetum.errors import BadImage, ImageTooLarge
+from tapetum.picture import Picture
+
+log = logging.getLogger(__name__)
+
+#: Largest picture, in pixels (Google: 75 megapixels).
+MAX_PIXELS = 75_000_000
+#: Decoders that may see bytes from outside, by Pillow's names. Everything else is no image.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "ICO")
+#: Pictures of more pixels than this are decoded one at a time, so that memory is bounded by
+#: pixels in flight and not by the number of workers.
+LARGE_PIXELS = 16_000_000
+
+# Pillow checks sizes in places ours cannot see (an icon's inner PNG); its limit is a module
+# global, and between one and two times that limit it only warns.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+_ORIENTATION_TAG = 0x0112
+_large = threading.Semaphore(1)
+
+
+def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
+    """The picture in ``content``, its longest side not much above what is wanted of it.
+
+    ``side_for(width, height)`` answers the longest side, in pixels, wanted of an upright picture
+    of that size. JPEG is decoded at a fraction of its size where that suffices (scaled DCT); the
+    first frame of an animation counts; EXIF orientation is applied; transparency goes over
+    white; 16-bit samples keep their upper 8 bits.
+
+    Raises `BadImage` for anything Pillow cannot read to the end, `ImageTooLarge` above
+    `MAX_PIXELS`, before any pixel is decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_large()
+            is_large = image.width * image.height > LARGE_PIXELS
+            with _large if is_large else nullcontext():
+                return _picture(image, side_for)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large() from error
+    except (
+        OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, AttributeError,
+        ArithmeticError, AssertionError, NotImplementedError, RuntimeError, struct.error,
+    ) as error:  # fmt: skip
+        # Pillow's decoders have no error class of their own; all of these come from bad bytes.
+        log.debug("undecodable image: %s: %s", type(error).__name__, error)
+        raise BadImage("Bad image data.") from error
+
+
+def _picture(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture:
+    orientation = _orientation(image)
+    width, height = image.size
+    if orientation >= 5:
+        width, height = height, width
+    side = max(1, side_for(width, height))
+    if image.format in ("JPEG", "MPO"):
+        fraction = min(1.0, side / max(image.size))
+        wanted = (max(1, round(image.width * fraction)), max(1, round(image.height * fraction)))
+        image.draft(image.mode, wanted)
+    image.load()
+    factor = max(image.size) // side
+    if factor >= 2 and image.mode in ("L", "RGB", "RGBA", "CMYK", "YCbCr"):
+        image = image.reduce(factor)
+    pixels = _upright(_rgb(image), orientation)
+    return Picture(np.ascontiguousarray(pixels), width, height)
+
+
+def _too_large() -> ImageTooLarge:
+    return ImageTooLarge("Image too large. Please limit to 75 megapixels.")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 when there is none or the EXIF block is broken."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo the EXIF orientation: 2 and 4 mirror, 3 half turn, 5 to 8 transpose and more."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image)
+        image = white
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def _from_deep(samples: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey samples of more than 8 bits as 8-bit RGB: 16-bit by their upper byte, others
+    stretched from their smallest to their largest value."""
+    low, high = samples.min(initial=0), samples.max(initial=0)
+    if samples.dtype.kind in "iu" and low >= 0 and high <= 65535:
+        is_deep = samples.dtype.itemsize == 2 or high > 255
+        grey = samples >> 8 if is_deep else samples
+    else:
+        values = np.nan_to_num(samples.astype(np.float32))
+        span = float(values.max() - values.min())
+        grey = (values - values.min()) * (255 / span) if span > 0 else values * 0
+    return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)

@@ -1,0 +1,114 @@
+"""From a URI to the store and key behind it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tapetum.errors import InvalidObjectName, ObjectForbidden
+from tapetum.settings import BucketRule
+from tapetum.stores import Store
+from tapetum.stores.cloud import CloudStore
+from tapetum.stores.local import LocalStore
+from tapetum.stores.web import WebStore
+
+#: No bucket name can leave the buckets folder or name one of its dot folders.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_WEB = ("http", "https")
+_SCRATCH = ".scratch"
+
+
+class Stores:
+    """Every store this process reaches, by URI.
+
+    ``gs://NAME/key`` is the file ``buckets_dir/NAME/key`` unless a rule says where the bucket
+    really is; other schemes need a rule. ``web`` reads http(s) URLs, ``None`` refuses them. With
+    ``files``, ``file://`` URIs and plain paths reach this machine's files: for the command line,
+    never for requests that come in at a door.
+    """
+
+    def __init__(
+        self,
+        buckets_dir: Path,
+        rules: Sequence[BucketRule] = (),
+        web: WebStore | None = None,
+        *,
+        files: bool = False,
+    ) -> None:
+        self._buckets_dir = buckets_dir
+        self._rules = {rule.pattern: rule for rule in rules}
+        self._web = web
+        self._files = files
+        self._open: dict[str, Store] = {}
+        self._lock = threading.Lock()
+
+    def read(self, uri: str, limit: int) -> bytes:
+        """The object at ``uri``. Raises `StoreError`."""
+        if scheme_of(uri) in _WEB:
+            if self._web is None:
+                raise ObjectForbidden("This server does not fetch http(s) URLs (web_fetch = off).")
+            return self._web.get(uri, limit)
+        store, key = self._find(uri)
+        return store.get(key, limit)
+
+    def write(self, uri: str, content: bytes, content_type: str) -> None:
+        """Put ``content`` at ``uri``. Raises `StoreError`."""
+        store, key = self._find(uri)
+        store.put(key, content, content_type)
+
+    def list(self, uri: str) -> Iterator[str]:
+        """The URIs in the folder ``uri`` (ending in ``/``) and below it. Raises `StoreError`."""
+        store, prefix = self._find(uri)
+        root = uri[: len(uri) - len(prefix)] if prefix else uri
+        for key in store.list(prefix):
+            yield f"{root}{key}"
+
+    def _find(self, uri: str) -> tuple[Store, str]:
+        scheme = scheme_of(uri)
+        if scheme in ("", "file"):
+            if not self._files:
+                raise InvalidObjectName(f"{uri}: give a gs://BUCKET/OBJECT URI.")
+            path = unquote(urlsplit(uri).path) if scheme else uri
+            return LocalStore(Path("/"), create=True), str(Path(path).absolute())[1:] + (
+                "/" if path.endswith("/") else ""
+            )
+        bucket, _, key = uri[len(scheme) + 3 :].partition("/")
+        if not _BUCKET.fullmatch(bucket):
+            raise InvalidObjectName(f"{uri}: {bucket!r} is not a bucket name.")
+        return self._bucket(scheme, bucket), key
+
+    def _bucket(self, scheme: str, bucket: str) -> Store:
+        name = f"{scheme}://{bucket}"
+        with self._lock:
+            store = self._open.get(name)
+            if store is None:
+                store = self._make(scheme, bucket)
+                if len(self._open) >= 1000:  # names come from requests: do not keep them all
+                    self._open.clear()
+                self._open[name] = store
+            return store
+
+    def _make(self, scheme: str, bucket: str) -> Store:
+        rule = self._rules.get(f"{scheme}://{bucket}") or self._rules.get(f"{scheme}://")
+        if rule is not None:
+            url = rule.url.replace("{bucket}", bucket)
+            if scheme_of(url) in ("", "file"):
+                path = Path(unquote(urlsplit(url).path) if scheme_of(url) else url)
+                return LocalStore(path)
+            return CloudStore(url, rule.options)
+        if scheme == "gs":
+            return LocalStore(self._buckets_dir / bucket, self._buckets_dir / _SCRATCH)
+        raise InvalidObjectName(
+            f"{scheme}://{bucket}: this server is not set up for {scheme}:// URIs. Add a line for "
+            f'"{scheme}://" to [buckets] in the settings file.'
+        )
+
+
+def scheme_of(uri: str) -> str:
+    """``gs`` of ``gs://bucket/key``, lower case; empty for a plain path."""
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else ""
