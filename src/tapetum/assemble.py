@@ -1,0 +1,32 @@
+"""From responses to a shard object in the bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tapetum import vision
+from tapetum.errors import InvalidObjectName, ObjectForbidden, ObjectNotFound, OutputNotWritable
+from tapetum.plan import Shard
+from tapetum.stores.router import Stores
+
+
+def shard_uri(output_uri: str, shard: Shard) -> str:
+    """Where ``shard`` goes: prefix and name are joined as plain strings, as Google does; a bare
+    ``gs://bucket`` means its root."""
+    if output_uri.count("/") == 2:
+        output_uri += "/"
+    return output_uri + shard.name
+
+
+def write_shard(stores: Stores, output_uri: str, shard: Shard, responses: Sequence[Any]) -> None:
+    """Write one ``BatchAnnotateImagesResponse`` as JSON.
+
+    Raises `OutputNotWritable` when the prefix cannot be written, `StoreUnavailable` when it may
+    well be later.
+    """
+    content = vision.to_json(vision.BatchAnnotateImagesResponse(responses=responses))
+    try:
+        stores.write(shard_uri(output_uri, shard), content, "application/json")
+    except (InvalidObjectName, ObjectForbidden, ObjectNotFound) as error:
+        raise OutputNotWritable(f"Error writing final output to: {output_uri}") from error

@@ -1,0 +1,30 @@
+"""Executors: where tasks run. The dispatcher sees only this protocol."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Protocol
+
+from tapetum.lease import Lease
+from tapetum.plan import Task
+
+
+class Executor(Protocol):
+    """Runs `tapetum.annotator.Annotator` somewhere."""
+
+    @property
+    def slots(self) -> int:
+        """How many tasks run side by side."""
+        ...
+
+    def submit(self, task: Task, lease: Lease) -> Future[None]:
+        """Run ``task`` under ``lease``; the future ends with it, or with its exception."""
+        ...
+
+    def annotate(self, requests: bytes) -> Future[bytes]:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` with a serialized response."""
+        ...
+
+    def close(self) -> None:
+        """Wait for what runs, then let go of threads and processes."""
+        ...

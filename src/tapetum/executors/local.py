@@ -1,0 +1,41 @@
+"""Tasks in threads of this process, over shared ONNX Runtime sessions.
+
+Threads suffice: decoding and inference release the interpreter lock, and a model is in memory
+once however many workers use it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import cv2
+
+from tapetum.annotator import Annotator
+from tapetum.lease import Lease
+from tapetum.plan import Task
+
+
+class LocalExecutor:
+    """``workers`` tasks side by side, and as many calls that wait for their answer, which
+    therefore never queue behind a batch."""
+
+    def __init__(self, annotator: Annotator, workers: int) -> None:
+        cv2.setNumThreads(1)  # the workers already fill the cores
+        self._annotator = annotator
+        self._workers = workers
+        self._tasks = ThreadPoolExecutor(workers, thread_name_prefix="task")
+        self._calls = ThreadPoolExecutor(workers, thread_name_prefix="call")
+
+    @property
+    def slots(self) -> int:
+        return self._workers
+
+    def submit(self, task: Task, lease: Lease) -> Future[None]:
+        return self._tasks.submit(self._annotator.run, task, lease)
+
+    def annotate(self, requests: bytes) -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate, requests)
+
+    def close(self) -> None:
+        self._tasks.shutdown()
+        self._calls.shutdown(cancel_futures=True)
