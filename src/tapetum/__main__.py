@@ -1,0 +1,5 @@
+"""``python -m tapetum``."""
+
+from tapetum.cli import main
+
+raise SystemExit(main())

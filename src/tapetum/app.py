@@ -1,0 +1,221 @@
+"""The one place that wires the parts.
+
+Follow one request from here: `Server` opens the doors (`tapetum.door`), which hand a message to
+the `Service`, which writes an operation and its tasks (`tapetum.plan`) into the ledger and wakes
+the `Dispatcher`, which gives each task to the executor, whose `Annotator` fetches, decodes and
+looks at the images and writes the shards through the `Stores`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from tapetum.annotator import Annotator
+from tapetum.detectors import Detector
+from tapetum.detectors.classes import ImageClassifier
+from tapetum.detectors.colours import ColourDetector
+from tapetum.detectors.saliency import SaliencyDetector
+from tapetum.detectors.text import TextDetector
+from tapetum.dispatch import Dispatcher
+from tapetum.door import front, grpc, rest
+from tapetum.errors import SettingsError
+from tapetum.executors.local import LocalExecutor
+from tapetum.features import Feature
+from tapetum.features.crop_hints import CropHints
+from tapetum.features.label import LabelDetection
+from tapetum.features.properties import ImageProperties
+from tapetum.features.text import TextDetection
+from tapetum.ledger import Ledger
+from tapetum.ledger.memory import MemoryLedger
+from tapetum.ledger.sql import SqlLedger
+from tapetum.models.manifest import Manifest
+from tapetum.models.session import Sessions
+from tapetum.service import Service
+from tapetum.settings import BucketRule, Settings
+from tapetum.stores.router import Stores
+from tapetum.stores.web import WebStore
+
+#: Without a rule of their own, these schemes reach the real thing from the command line, with
+#: the credentials the provider's environment gives.
+_COMMAND_LINE_RULES = (
+    BucketRule("s3://", "s3://{bucket}"),
+    BucketRule("az://", "az://{bucket}"),
+)
+
+
+#: Seconds that calls in progress have to finish when the server stops.
+SHUTDOWN_SECONDS = 5
+
+
+def detectors(sessions: Sessions) -> list[Detector[Any]]:
+    """One detector per kind of signal."""
+    return [
+        ImageClassifier(sessions),
+        ColourDetector(),
+        SaliencyDetector(),
+        TextDetector(sessions),
+    ]
+
+
+def features() -> list[Feature]:
+    """One feature per feature type this server answers."""
+    return [CropHints(), ImageProperties(), LabelDetection(), TextDetection()]
+
+
+class Engine:
+    """Everything behind the doors: stores, models, ledger, workers, service."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, stores: Stores) -> None:
+        self.stores = stores
+        self.ledger = ledger
+        self.sessions = Sessions(Manifest.packaged())
+        self.annotator = Annotator(stores, detectors(self.sessions), features())
+        self.executor = LocalExecutor(self.annotator, settings.worker_count)
+        self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
+        self.service = Service(ledger, self.executor, self.dispatcher, settings.project)
+
+    @classmethod
+    def of_server(cls, settings: Settings) -> Engine:
+        """Behind doors: a ledger on disk, and only buckets and the web to read from."""
+        try:
+            settings.buckets_dir.mkdir(parents=True, exist_ok=True)
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"The data folder cannot be made: {error}.") from error
+        ledger = SqlLedger(settings.data_dir / "ledger.sqlite")
+        stores = Stores(settings.buckets_dir, settings.bucket_rules, _web(settings))
+        return cls(settings, ledger, stores)
+
+    @classmethod
+    def of_command_line(cls, settings: Settings) -> Engine:
+        """For one command of one person: a ledger in memory, and this machine's files too."""
+        rules = (*_COMMAND_LINE_RULES, *settings.bucket_rules)
+        stores = Stores(settings.buckets_dir, rules, _web(settings), files=True)
+        return cls(settings, MemoryLedger(), stores)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Work on tasks inside the block; give back what is unfinished at its end."""
+        self.dispatcher.start()
+        try:
+            yield
+        finally:
+            self.dispatcher.stop()
+            self.executor.close()
+            self.annotator.close()
+            self.service.close()
+            self.ledger.close()
+
+
+def _web(settings: Settings) -> WebStore | None:
+    if settings.web_fetch == "off":
+        return None
+    return WebStore(public_only=settings.web_fetch == "public")
+
+
+class Server:
+    """The doors over an engine.
+
+    gRPC and REST each listen on a loopback port of their own; fronts put both on the public
+    port, or each on a port alone, and end TLS there. Raises `SettingsError` when the certificate
+    cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tls = (
+            front.tls_context(settings.tls_cert, settings.tls_key)
+            if settings.tls_cert and settings.tls_key
+            else None
+        )
+
+    async def serve(self, stop: asyncio.Event, ready: Callable[[str], None]) -> None:
+        """Serve until ``stop`` is set; ``ready`` is called with the addresses once they answer.
+
+        Raises `SettingsError` when a port cannot be listened on.
+        """
+        engine = await asyncio.to_thread(Engine.of_server, self._settings)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(engine.running())
+            grpc_port = await stack.enter_async_context(_grpc_door(engine.service))
+            http_port = await stack.enter_async_context(_rest_door(engine.service))
+            addresses = [
+                await stack.enter_async_context(self._front(to_grpc, to_http, port))
+                for to_grpc, to_http, port in self._ports(grpc_port, http_port)
+            ]
+            ready(" ".join(addresses))
+            await stop.wait()
+            # The doors still answer while running tasks come to rest.
+            await asyncio.to_thread(engine.dispatcher.stop)
+
+    def _ports(self, grpc_port: int, http_port: int) -> Iterator[tuple[int, int, int]]:
+        """(gRPC goes to, REST goes to, listening port) of each front wanted."""
+        settings = self._settings
+        if settings.grpc_port is None or settings.http_port is None:
+            yield grpc_port, http_port, settings.port
+        if settings.grpc_port is not None:
+            yield grpc_port, grpc_port, settings.grpc_port
+        if settings.http_port is not None:
+            yield http_port, http_port, settings.http_port
+
+    @contextlib.asynccontextmanager
+    async def _front(self, to_grpc: int, to_http: int, port: int) -> AsyncIterator[str]:
+        door = front.Front(to_grpc, to_http, self._tls)
+        try:
+            bound = await door.listen(self._settings.host, port)
+        except OSError as error:
+            raise SettingsError(
+                f"Cannot listen on {self._settings.host}:{port}: {error.strerror or error}. "
+                "Choose another --host or --port."
+            ) from error
+        try:
+            host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+            yield f"{'https' if self._tls else 'http'}://{host}:{bound}"
+        finally:
+            await door.close()
+
+
+@contextlib.asynccontextmanager
+async def _grpc_door(service: Service) -> AsyncIterator[int]:
+    server = grpc.build(service)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(grace=SHUTDOWN_SECONDS)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are the command's business, not the web server's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _rest_door(service: Service) -> AsyncIterator[int]:
+    config = uvicorn.Config(
+        rest.build(service),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = _Uvicorn(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()

@@ -1,0 +1,224 @@
+"""``tapetum annotate``: the same job with no server."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from tapetum import validate, vision
+from tapetum.app import Engine
+from tapetum.cli import ExitCode
+from tapetum.cli.flags import add_settings, settings_of
+from tapetum.cli.inputs import check_inputs, image_uris
+from tapetum.errors import SettingsError, TapetumError
+from tapetum.observe import configure_logging
+from tapetum.stores.router import scheme_of
+
+#: Operations under way at once: the next is ready when one ends, and memory stays flat however
+#: long the listing is.
+OPERATIONS_AHEAD = 2
+_POLL_SECONDS = 0.05
+_SETTINGS = ("workers", "data_dir", "buckets", "web_fetch", "log_level")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "annotate",
+        help="annotate images without a server",
+        description="Annotate images and write output-1-to-20.json, output-21-to-40.json, ... "
+        "as the server would.",
+        epilog="exit codes: 0 every image succeeded; 3 some images failed, the batch is "
+        "complete; 1 the job failed; 2 the command line is wrong; 130 interrupted",
+    )
+    parser.add_argument(
+        "inputs", nargs="*", metavar="INPUT",
+        help="file, folder, glob, or URI of an image or of a prefix (gs://bucket/folder/)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--manifest", metavar="FILE", help="read URIs from FILE, one a line; - is standard input"
+    )
+    parser.add_argument(
+        "--features", required=True, type=_features, metavar="TYPE[,TYPE...]",
+        help="feature types, for example LABEL_DETECTION,TEXT_DETECTION",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output", required=True, metavar="URI",
+        help="folder for the results, or a prefix like gs://bucket/results/",
+    )  # fmt: skip
+    parser.add_argument(
+        "--batch-size", type=_number(validate.MIN_BATCH_SIZE, validate.MAX_BATCH_SIZE),
+        default=validate.DEFAULT_BATCH_SIZE, metavar="N", help="images per file (default: 20)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-results", type=_number(1, 2**31 - 1), default=0, metavar="N",
+        help="results per feature and image (default: 10)",
+    )  # fmt: skip
+    add_settings(parser, _SETTINGS)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Annotate everything; the exit code says how it went."""
+    check_inputs(options.inputs, options.manifest)
+    settings = settings_of(options)
+    engine = Engine.of_command_line(settings)
+    uris = image_uris(options.inputs, options.manifest, engine.stores)
+    first = next(uris, None)
+    if first is None:
+        raise SettingsError("No images found in what was given.")
+    console = Console(stderr=True)
+    job = _Job(engine, options)
+    with engine.running(), _progress(console) as progress:
+        # Only now: while the bar is drawn, lines for standard error go above it.
+        configure_logging(settings.log_level if options.log_level else "warning")
+        job.work(chain([first], uris), progress)
+    console.print(job.summary())
+    return ExitCode.SOME_IMAGES_FAILED if job.failed else ExitCode.OK
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("annotating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=False),
+        TextColumn("{task.fields[rate]:.1f} images/s"),
+        TextColumn("{task.fields[failed]} errors"),
+        TimeRemainingColumn(),
+        console=console,
+        refresh_per_second=5,
+    )
+
+
+@dataclass(slots=True)
+class _Job:
+    """The run of one command: its operations, one after the other, numbered through."""
+
+    engine: Engine
+    options: argparse.Namespace
+    started: int = 0  # images whose operation was started
+    done: int = 0  # images of operations that ended
+    failed: int = 0
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    def work(self, uris: Iterator[str], progress: Progress) -> None:
+        """Run until the last operation has ended. Raises `TapetumError` when one fails."""
+        bar = progress.add_task("", total=None, rate=0.0, failed=0)
+        names: list[str] = []
+        more = True
+        while more or names:
+            while more and len(names) < OPERATIONS_AHEAD:
+                more = self._start_next(uris, names)
+            under_way, errors = self._look(names)
+            elapsed = time.monotonic() - self.began
+            progress.update(
+                bar,
+                completed=self.done + under_way,
+                total=None if more else self.started,
+                rate=(self.done + under_way) / max(elapsed, 1e-9),
+                failed=self.failed + errors,
+            )
+            if names:
+                time.sleep(_POLL_SECONDS)
+        self.seconds = time.monotonic() - self.began
+
+    def summary(self) -> str:
+        """One line about what was done."""
+        rate = self.done / max(self.seconds, 1e-9)
+        shards = -(-self.done // self.options.batch_size)
+        return (
+            f"{self.done} images, {self.failed} with errors, in {self.seconds:.1f} s "
+            f"({rate:.1f} images/s): {shards} files at {_prefix(self.options.output)}"
+        )
+
+    def _start_next(self, uris: Iterator[str], names: list[str]) -> bool:
+        """Start one operation of the next images; ``False`` when there were none left."""
+        size: int = self.options.batch_size
+        wanted: int = validate.MAX_ASYNC_IMAGES // size * size  # whole shards
+        chunk = list(islice(uris, wanted))
+        if chunk:
+            record = self.engine.service.start(self._request(chunk), first=self.started + 1)
+            self.started += len(chunk)
+            names.append(record.name)
+        return len(chunk) == wanted
+
+    def _request(self, uris: Sequence[str]) -> Any:
+        request = vision.AsyncBatchAnnotateImagesRequest()
+        request.output_config.gcs_destination.uri = _prefix(self.options.output)
+        request.output_config.batch_size = self.options.batch_size
+        for uri in uris:
+            item = request.requests.add()
+            item.image.source.image_uri = uri
+            for kind in self.options.features:
+                item.features.add(type_=kind, max_results=self.options.max_results)
+        return request
+
+    def _look(self, names: list[str]) -> tuple[int, int]:
+        """(images done, images failed) of operations under way; those that ended leave
+        ``names``."""
+        done = failed = 0
+        for name in list(names):
+            record = self.engine.ledger.get(name)
+            if record is None:  # nobody else knows this ledger
+                raise AssertionError(name)
+            if record.error_code:
+                raise _JobFailed(record.error_message)
+            if record.state.ended:
+                self.done += record.images_done
+                self.failed += record.images_failed
+                names.remove(name)
+                self.engine.ledger.delete(name)
+            else:
+                done += record.images_done
+                failed += record.images_failed
+        return done, failed
+
+
+class _JobFailed(TapetumError):
+    """An operation ended with an error."""
+
+
+def _prefix(output: str) -> str:
+    """A plain path is a folder; a URI is a prefix, joined as Google does."""
+    return output if scheme_of(output) or output.endswith("/") else f"{output}/"
+
+
+def _features(text: str) -> list[int]:
+    known = vision.Feature.Type
+    names = [name.strip().upper() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known.keys()]  # noqa: SIM118
+    if unknown or not names:
+        there_are = ", ".join(name for name in known.keys() if known.Value(name))  # noqa: SIM118
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or text!r}: there are {there_are}")
+    return [known.Value(name) for name in names]
+
+
+def _number(low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not {low} to {high}")
+        return value
+
+    return parse

@@ -1,0 +1,35 @@
+"""Command-line flags from the table of settings."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tapetum.settings import Settings, resolve, rows
+
+
+def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """A flag for each setting in ``names``, and ``--settings``."""
+    table = rows()
+    group = parser.add_argument_group("settings")
+    for name in names:
+        cast, default, help = table[name]
+        shown = f"{help} (default: {default})" if default not in (None, 0) else help
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            dest=name,
+            type=cast,
+            metavar=cast.__name__.upper(),
+            help=shown.replace("%", "%%"),
+        )
+    group.add_argument(
+        "--settings", type=Path, metavar="FILE", help="settings file in TOML (docs/settings.md)"
+    )
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings that flags, environment and settings file add up to."""
+    given = {name: getattr(options, name, None) for name in rows()}
+    return resolve(given, os.environ, options.settings)

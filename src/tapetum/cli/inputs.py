@@ -1,0 +1,81 @@
+"""Which images a command is about: files, folders, globs, bucket prefixes, manifests."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from tapetum.errors import SettingsError
+from tapetum.stores.router import Stores, scheme_of
+
+#: What a folder or prefix is searched for. A file named outright is taken whatever its name.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
+    | {".ico"}
+)
+
+
+def check_inputs(inputs: Sequence[str], manifest: str | None) -> None:
+    """Raise `SettingsError` for an input that cannot be there, before any work starts."""
+    if not inputs and manifest is None:
+        raise SettingsError("Nothing to annotate: give files, folders or URIs, or --manifest FILE.")
+    for given in inputs:
+        is_local = not scheme_of(given) and not glob.has_magic(given)
+        if is_local and not Path(given).exists():
+            raise SettingsError(f"There is no file or folder {given}.")
+    if manifest not in (None, "-") and not Path(str(manifest)).is_file():
+        raise SettingsError(f"There is no manifest file {manifest}.")
+
+
+def image_uris(inputs: Sequence[str], manifest: str | None, stores: Stores) -> Iterator[str]:
+    """The images' URIs or paths as they will be named in the output, streamed in a fixed order:
+    inputs as given, folders and prefixes sorted, then the manifest's lines."""
+    for given in inputs:
+        yield from _expanded(given, stores)
+    if manifest == "-":
+        yield from _lines(sys.stdin)
+    elif manifest is not None:
+        with Path(manifest).open(encoding="utf-8") as lines:
+            yield from _lines(lines)
+
+
+def _expanded(given: str, stores: Stores) -> Iterator[str]:
+    if scheme_of(given) in ("http", "https"):
+        yield given
+    elif scheme_of(given):
+        if _is_image(given):
+            yield given
+        else:
+            folder = given if given.endswith("/") else f"{given}/"
+            yield from filter(_is_image, stores.list(folder))
+    elif Path(given).is_dir():
+        yield from _files_below(Path(given))
+    elif Path(given).exists():
+        yield given
+    else:
+        for path in sorted(glob.glob(given, recursive=True)):  # noqa: PTH207 (keeps paths as given)
+            if Path(path).is_file():
+                yield path
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _files_below(entry)
+        elif entry.is_file() and _is_image(entry.name):
+            yield str(entry)
+
+
+def _is_image(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        if uri := line.strip():
+            yield uri

@@ -1,0 +1,47 @@
+"""``tapetum models``: the weights, where they come from, and whether they are intact."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tapetum.cli import ExitCode
+from tapetum.errors import ModelError
+from tapetum.models.manifest import Manifest
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "models",
+        help="list the weights that ship",
+        description="List every weight file: what it is for, its version, source, licence and "
+        "hash, and whether the file at hand is the one in the manifest.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the manifest; exit code 1 when a file is missing or not the manifest's."""
+    table = Table(show_lines=True)
+    for heading in ("name", "what for", "file", "source", "licence", "sha256", "state"):
+        table.add_column(heading, overflow="fold")
+    problems = []
+    for weight in Manifest.packaged():
+        try:
+            state = f"ok, {len(weight.content()) / 1e6:.1f} MB"
+        except ModelError as error:
+            problems.append(error.message)
+            state = "[red]wrong[/red]"
+        table.add_row(
+            weight.name, weight.purpose, f"{weight.package}: {weight.file}", weight.upstream,
+            weight.licence, weight.sha256, state,
+        )  # fmt: skip
+    console = Console()
+    console.print(table)
+    for problem in problems:
+        console.print(problem, style="red")
+    return ExitCode.FAILED if problems else ExitCode.OK

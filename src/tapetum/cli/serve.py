@@ -1,0 +1,46 @@
+"""``tapetum serve``: the server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from typing import Any
+
+from tapetum import app
+from tapetum.cli import ExitCode
+from tapetum.cli.flags import add_settings, settings_of
+from tapetum.observe import configure_logging
+from tapetum.settings import rows
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "serve",
+        help="serve the Vision API",
+        description="Serve the Vision API over gRPC and REST on one port. Prints one line with "
+        "the address when it is ready. SIGTERM or Ctrl-C gives back unfinished work and ends it.",
+    )
+    add_settings(parser, rows())
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal says otherwise."""
+    settings = settings_of(options)
+    configure_logging(settings.log_level)
+    asyncio.run(_serve(app.Server(settings)))
+    return ExitCode.OK
+
+
+async def _serve(server: app.Server) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.serve(stop, _print_ready)
+
+
+def _print_ready(address: str) -> None:
+    print(f"tapetum is ready on {address}", flush=True)  # noqa: T201

@@ -1,0 +1,79 @@
+"""The gRPC door: generic handlers over the raw message classes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+from grpc import aio
+
+from tapetum import vision
+from tapetum.door import answer, status_of
+from tapetum.errors import RequestError
+from tapetum.service import Service
+from tapetum.validate import MAX_PAYLOAD
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+#: A protobuf message may carry as many image bytes as a JSON body, and some framing.
+MAX_MESSAGE = MAX_PAYLOAD + 1024 * 1024
+
+_Method = Callable[[Any], Awaitable[Any]]
+
+
+def build(service: Service) -> aio.Server:
+    """A server, not yet bound to a port, that speaks ``ImageAnnotator`` and ``Operations``."""
+    annotate: dict[str, _Method] = {
+        "BatchAnnotateImages": service.batch_annotate_images,
+        "BatchAnnotateFiles": service.batch_annotate_files,
+        "AsyncBatchAnnotateImages": service.async_batch_annotate_images,
+        "AsyncBatchAnnotateFiles": service.async_batch_annotate_files,
+    }
+    operations: dict[str, tuple[_Method, Any]] = {
+        "GetOperation": (service.get_operation, operations_pb2.GetOperationRequest),
+        "ListOperations": (service.list_operations, operations_pb2.ListOperationsRequest),
+        "CancelOperation": (service.cancel_operation, operations_pb2.CancelOperationRequest),
+        "DeleteOperation": (service.delete_operation, operations_pb2.DeleteOperationRequest),
+        "WaitOperation": (service.wait_operation, operations_pb2.WaitOperationRequest),
+    }
+    server = aio.server(
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # a second server on a port must fail, not share it
+        ]
+    )
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                "google.cloud.vision.v1.ImageAnnotator",
+                {
+                    name: _handler(method, vision.METHODS[name][0])
+                    for name, method in annotate.items()
+                },
+            ),
+            grpc.method_handlers_generic_handler(
+                "google.longrunning.Operations",
+                {name: _handler(method, kind) for name, (method, kind) in operations.items()},
+            ),
+        )
+    )
+    return server
+
+
+def _handler(method: _Method, request_class: Any) -> Any:
+    async def handle(request: Any, context: Any) -> Any:
+        try:
+            return await answer(method, request)
+        except RequestError as error:
+            details = (("grpc-status-details-bin", status_of(error).SerializeToString()),)
+            await context.abort(_CODES[error.code], error.message, details)
+            return empty_pb2.Empty()  # not reached: abort raises
+
+    return grpc.unary_unary_rpc_method_handler(
+        handle,
+        request_deserializer=request_class.FromString,
+        response_serializer=lambda message: message.SerializeToString(),
+    )

@@ -1,0 +1,18 @@
+"""What the process says of itself: the log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def configure_logging(level: str) -> None:
+    """Log lines of ``level`` and above to standard error, one line each but for tracebacks."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+    )
+    root = logging.getLogger("tapetum")
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    root.propagate = False

@@ -1,0 +1,218 @@
+"""What each method means. Knows neither HTTP nor SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from google.longrunning import operations_pb2
+from google.protobuf import empty_pb2
+
+from tapetum import validate, vision
+from tapetum.dispatch import Dispatcher
+from tapetum.errors import InvalidRequest, MethodNotAvailable, OperationNotFound
+from tapetum.executors import Executor
+from tapetum.ledger import Ledger, OperationRecord, OperationState
+from tapetum.plan import Task, task_bounds
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_PAGE_SIZE = 1000
+DEFAULT_PAGE_SIZE = 100
+#: Longest that WaitOperation holds a call open, in seconds.
+MAX_WAIT = 300.0
+#: WaitOperation looks at the ledger this often, because another process may end the operation.
+WAIT_POLL = 0.1
+
+API_VERSION = "v1"
+
+
+class Service:
+    """The methods of ``ImageAnnotator`` and ``Operations`` over raw messages.
+
+    Every method raises `tapetum.errors.RequestError` and nothing else a client should see.
+    ``project`` owns the operations of requests that name no parent.
+    """
+
+    def __init__(
+        self, ledger: Ledger, executor: Executor, dispatcher: Dispatcher, project: str
+    ) -> None:
+        self._ledger = ledger
+        self._executor = executor
+        self._dispatcher = dispatcher
+        self._project = project
+        self._threads = ThreadPoolExecutor(32, thread_name_prefix="ledger")
+
+    def close(self) -> None:
+        """End the threads that talk to the ledger."""
+        self._threads.shutdown()
+
+    # --- ImageAnnotator -----------------------------------------------------------------------
+
+    async def batch_annotate_images(self, request: Any) -> Any:
+        """Answer at most 16 images at once."""
+        validate.check(request, sync=True)
+        part = vision.BatchAnnotateImagesRequest(requests=request.requests)
+        answer = await asyncio.wrap_future(self._executor.annotate(part.SerializeToString()))
+        return vision.BatchAnnotateImagesResponse.FromString(answer)
+
+    async def async_batch_annotate_images(self, request: Any) -> Any:
+        """Write down at most 2000 images as an operation and answer it at once."""
+        validate.check(request, sync=False)
+        return _operation(await self._in_thread(self.start, request))
+
+    async def batch_annotate_files(self, request: Any) -> Any:
+        """Not there yet."""
+        raise MethodNotAvailable("BatchAnnotateFiles is not available on this server yet.")
+
+    async def async_batch_annotate_files(self, request: Any) -> Any:
+        """Not there yet."""
+        raise MethodNotAvailable("AsyncBatchAnnotateFiles is not available on this server yet.")
+
+    def start(self, request: Any, first: int = 1) -> OperationRecord:
+        """Write down an operation for a request that was checked, and wake the dispatcher.
+
+        ``first`` is the position of its first image, which the shard names count from.
+        """
+        project, location = validate.parent_of(request.parent)
+        project = project or self._project
+        place = f"projects/{project}" + (f"/locations/{location}" if location else "")
+        name = f"{place}/operations/{secrets.token_hex(8)}"
+        batch_size = validate.batch_size_of(request)
+        response = vision.AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
+        record = OperationRecord(
+            name=name,
+            project=project,
+            api_version=API_VERSION,
+            response=response.SerializeToString(),
+            images=len(request.requests),
+            created=time.time_ns() // 1000,
+        )
+        tasks = [
+            Task(
+                operation=name,
+                first=start,
+                last=end,
+                batch_size=batch_size,
+                output_uri=request.output_config.gcs_destination.uri,
+                requests=vision.BatchAnnotateImagesRequest(
+                    requests=request.requests[start - first : end - first + 1]
+                ).SerializeToString(),
+            )
+            for start, end in task_bounds(len(request.requests), batch_size, first)
+        ]
+        record = self._ledger.create(record, tasks)
+        self._dispatcher.wake()
+        return record
+
+    # --- Operations ---------------------------------------------------------------------------
+
+    async def get_operation(self, request: Any) -> Any:
+        """The operation as it stands."""
+        return _operation(await self._in_thread(self._found, request.name))
+
+    async def list_operations(self, request: Any) -> Any:
+        """Operations of one project (``name = projects/p``) or of all, newest first.
+
+        ``filter`` may be ``done=true`` or ``done=false``.
+        """
+        parent = request.name.removesuffix("/operations").strip("/")
+        project, _ = validate.parent_of(parent)
+        if parent not in ("", "operations") and not project:
+            raise InvalidRequest(f"name: {request.name!r} is not projects/PROJECT.")
+        size = min(max(request.page_size, 0) or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        rows = await self._in_thread(
+            self._ledger.recent,
+            project or None,
+            _done_filter(request.filter),
+            _serial_of_token(request.page_token),
+            size + 1,
+        )
+        response = operations_pb2.ListOperationsResponse(
+            operations=[_operation(row) for row in rows[:size]]
+        )
+        if len(rows) > size:
+            response.next_page_token = _token_of_serial(rows[size - 1].serial)
+        return response
+
+    async def cancel_operation(self, request: Any) -> Any:
+        """End the operation with error code 1; one that has ended stays as it is."""
+        record = await self._in_thread(self._found, request.name)
+        await self._in_thread(self._ledger.cancel, record.name)
+        await self._in_thread(self._dispatcher.recheck)
+        return empty_pb2.Empty()
+
+    async def delete_operation(self, request: Any) -> Any:
+        """Forget the operation; the work, if there is some left, goes on."""
+        record = await self._in_thread(self._found, request.name)
+        await self._in_thread(self._ledger.delete, record.name)
+        return empty_pb2.Empty()
+
+    async def wait_operation(self, request: Any) -> Any:
+        """The operation once it has ended, or as it stands after ``timeout``."""
+        wanted = request.timeout.ToTimedelta().total_seconds() or MAX_WAIT
+        until = time.monotonic() + min(wanted, MAX_WAIT)
+        record = await self._in_thread(self._found, request.name)
+        while not record.state.ended and time.monotonic() < until:
+            await asyncio.sleep(min(WAIT_POLL, max(0.0, until - time.monotonic())))
+            record = await self._in_thread(self._found, request.name)
+        return _operation(record)
+
+    def _found(self, name: str) -> OperationRecord:
+        record = self._ledger.get(name)
+        if record is None:
+            raise OperationNotFound(f"There is no operation {name!r}.")
+        return record
+
+    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
+
+
+def _operation(record: OperationRecord) -> Any:
+    """The ``google.longrunning.Operation`` of a ledger row."""
+    metadata = vision.OperationMetadata(state=record.state)
+    metadata.create_time.FromMicroseconds(record.created)
+    metadata.update_time.FromMicroseconds(record.updated)
+    operation = vision.Operation(name=record.name, metadata=vision.pack(metadata))
+    operation.done = record.state.ended
+    if record.error_code:
+        operation.error.code = record.error_code
+        operation.error.message = record.error_message
+    elif record.state is OperationState.DONE:
+        response = vision.AsyncBatchAnnotateImagesResponse.FromString(record.response)
+        operation.response.CopyFrom(vision.pack(response))
+    return operation
+
+
+_DONE_FILTER = re.compile(r"\s*done\s*=\s*(?P<value>true|false)\s*", re.IGNORECASE)
+
+
+def _done_filter(text: str) -> bool | None:
+    if not text.strip():
+        return None
+    found = _DONE_FILTER.fullmatch(text)
+    if found is None:
+        raise InvalidRequest(f"filter: {text!r} is not done=true or done=false.")
+    return found["value"].lower() == "true"
+
+
+def _token_of_serial(serial: int) -> str:
+    return base64.urlsafe_b64encode(str(serial).encode()).decode()
+
+
+def _serial_of_token(token: str) -> int | None:
+    if not token:
+        return None
+    try:
+        return int(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, binascii.Error) as error:
+        raise InvalidRequest("page_token: this is no token of this server.") from error
