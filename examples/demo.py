@@ -1,0 +1,121 @@
+"""The main job, start to finish: a server, Google's own client, a batch, JSON files in a bucket.
+
+``make demo`` runs this. The part between the two lines of dashes is what a program of yours would
+do; it is Google's documented sample with nothing changed but the address.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from google.cloud import vision_v1
+from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcTransport
+from rich.console import Console
+from rich.table import Table
+
+PHOTOS = Path(__file__).parent / "photos"
+READY = "tapetum is ready on http://"
+FEATURES = ["LABEL_DETECTION", "TEXT_DETECTION", "IMAGE_PROPERTIES", "CROP_HINTS"]
+
+
+# ------------------------------------------------------------------------------------------------
+def annotate(address: str, uris: list[str], output: str) -> str:
+    """Annotate the images at ``uris``; answers the prefix under which the results lie."""
+    channel = grpc.insecure_channel(address)
+    client = vision_v1.ImageAnnotatorClient(transport=ImageAnnotatorGrpcTransport(channel=channel))
+    features = [{"type_": getattr(vision_v1.Feature.Type, name)} for name in FEATURES]
+    requests = [{"image": {"source": {"image_uri": uri}}, "features": features} for uri in uris]
+    operation = client.async_batch_annotate_images(
+        requests=requests,
+        output_config={"gcs_destination": {"uri": output}, "batch_size": 2},
+    )
+    print(f"Operation {operation.operation.name} is running ...")
+    response = operation.result(timeout=300)
+    channel.close()
+    return str(response.output_config.gcs_destination.uri)
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def server(data: Path) -> Iterator[str]:
+    """``tapetum serve`` on a free loopback port; its address, until the block ends."""
+    command = [sys.executable, "-m", "tapetum", "serve", "--port", "0", "--data-dir", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.startswith(READY):
+                raise SystemExit(f"The server did not start: {line or 'see above'}")
+            yield line.removeprefix(READY).strip()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+
+
+def main() -> int:
+    """Run the demo; exit code 0 when every photo was answered."""
+    data = Path(tempfile.mkdtemp(prefix="tapetum-demo-"))
+    bucket = data / "buckets" / "demo"
+    photos = sorted(path for path in PHOTOS.iterdir() if path.suffix in (".jpg", ".png"))
+    (bucket / "photos").mkdir(parents=True)
+    for photo in photos:
+        shutil.copy(photo, bucket / "photos")
+    uris = [f"gs://demo/photos/{photo.name}" for photo in photos]
+
+    with server(data) as address:
+        print(f"Sending {len(uris)} photos to {address} ...")
+        prefix = annotate(address, uris, "gs://demo/results/")
+
+    files = sorted((bucket / "results").iterdir(), key=lambda path: int(path.stem.split("-")[1]))
+    responses = [answer for file in files for answer in json.loads(file.read_text())["responses"]]
+    Console().print(table_of(responses))
+    print(f"Output prefix: {prefix}")
+    print(f"The JSON lies in {bucket / 'results'}: {', '.join(file.name for file in files)}")
+    complete = len(responses) == len(uris) and not any("error" in one for one in responses)
+    return 0 if complete else 1
+
+
+def table_of(responses: list[dict[str, object]]) -> Table:
+    """What was found, a row per image."""
+    table = Table("image", "labels", "text", "colours", "crop")
+    for found in responses:
+        labels = [label["description"] for label in found.get("labelAnnotations", [])]
+        text = found.get("textAnnotations", [{}])[0].get("description", "")
+        colours = found["imagePropertiesAnnotation"]["dominantColors"]["colors"]
+        crop = found["cropHintsAnnotation"]["cropHints"][0]["boundingPoly"]["vertices"]
+        corners = [f"{vertex.get('x', 0)},{vertex.get('y', 0)}" for vertex in (crop[0], crop[2])]
+        table.add_row(
+            Path(found["context"]["uri"]).name,
+            ", ".join(labels[-3:]) or "-",
+            shortened(" ".join(text.split())) or "-",
+            "".join(swatch(colour["color"]) for colour in colours[:5]),
+            " to ".join(corners),
+        )
+    return table
+
+
+def shortened(text: str, length: int = 40) -> str:
+    """At most ``length`` characters, with markup taken for plain text."""
+    text = text if len(text) <= length else f"{text[:length]}…"
+    return text.replace("[", r"\[")
+
+
+def swatch(colour: dict[str, float]) -> str:
+    """Two cells in ``colour``."""
+    red, green, blue = (int(colour.get(name, 0)) for name in ("red", "green", "blue"))
+    return f"[on rgb({red},{green},{blue})]  [/]"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
