@@ -6,14 +6,15 @@ import io
 import logging
 import struct
 import threading
-import warnings
+import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import IcoImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from tapetum.errors import BadImage, ImageTooLarge
 from tapetum.picture import Picture
@@ -28,11 +29,23 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "ICO")
 #: pixels in flight and not by the number of workers.
 LARGE_PIXELS = 16_000_000
 
-# Pillow checks sizes in places ours cannot see (an icon's inner PNG); its limit is a module
-# global, and between one and two times that limit it only warns.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Pillow checks sizes in places ours cannot see (an icon's inner PNG). Its limit is a module
+# global; it raises an error above twice that limit, and before only warns.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+
+
+class _NoWarnings:
+    """Takes the place of `warnings` in Pillow's modules: what they warn of (metadata that is
+    broken beside pixels that are not) is for the log. Warning filters would do the same, but they
+    are one list for all threads, which every `warnings.catch_warnings` swaps for another."""
+
+    @staticmethod
+    def warn(message: object, *_: object) -> None:
+        log.debug("Pillow warns: %s", message)
+
+
+for _module in (Image, IcoImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin):
+    vars(_module)["warnings"] = _NoWarnings
 
 _ORIENTATION_TAG = 0x0112
 _large = threading.Semaphore(1)
@@ -53,14 +66,12 @@ def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large()
-            is_large = image.width * image.height > LARGE_PIXELS
-            with _large if is_large else nullcontext():
-                return _picture(image, side_for)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            return _picture(image, side_for)
+    except Image.DecompressionBombError as error:
         raise _too_large() from error
     except (
         OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, AttributeError,
-        ArithmeticError, AssertionError, NotImplementedError, RuntimeError, struct.error,
+        ArithmeticError, AssertionError, RuntimeError, struct.error, zlib.error,
     ) as error:  # fmt: skip
         # Pillow's decoders have no error class of their own; all of these come from bad bytes.
         log.debug("undecodable image: %s: %s", type(error).__name__, error)
@@ -68,21 +79,43 @@ def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
 
 
 def _picture(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture:
-    orientation = _orientation(image)
-    width, height = image.size
-    if orientation >= 5:
-        width, height = height, width
-    side = max(1, side_for(width, height))
+    view = None
     if image.format in ("JPEG", "MPO"):
-        fraction = min(1.0, side / max(image.size))
+        view = _View.of(image, side_for)
+        fraction = min(1.0, view.side / max(image.size))
         wanted = (max(1, round(image.width * fraction)), max(1, round(image.height * fraction)))
+        size = image.size
         image.draft(image.mode, wanted)
-    image.load()
-    factor = max(image.size) // side
-    if factor >= 2 and image.mode in ("L", "RGB", "RGBA", "CMYK", "YCbCr"):
-        image = image.reduce(factor)
-    pixels = _upright(_rgb(image), orientation)
-    return Picture(np.ascontiguousarray(pixels), width, height)
+        decoded = size if "progressive" in image.info else image.size
+    else:
+        decoded = image.size
+    # An icon does not say how large the picture in it is.
+    is_large = decoded[0] * decoded[1] > LARGE_PIXELS or image.format == "ICO"
+    with _large if is_large else nullcontext():
+        image.load()
+        if view is None:  # loading corrects the size of an icon and turns a TIFF upright
+            view = _View.of(image, side_for)
+        factor = max(image.size) // view.side
+        if factor >= 2 and image.mode in ("L", "RGB", "RGBA", "CMYK", "YCbCr"):
+            image = image.reduce(factor)
+        pixels = _upright(_rgb(image), view.orientation)
+        return Picture(np.ascontiguousarray(pixels), view.width, view.height)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """How an image is to be seen: upright size, EXIF orientation, longest side wanted."""
+
+    width: int
+    height: int
+    orientation: int
+    side: int
+
+    @classmethod
+    def of(cls, image: Image.Image, side_for: Callable[[int, int], int]) -> _View:
+        orientation = _orientation(image)
+        width, height = image.size if orientation < 5 else image.size[::-1]
+        return cls(width, height, orientation, max(1, side_for(width, height)))
 
 
 def _too_large() -> ImageTooLarge:
@@ -123,12 +156,11 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
 def _from_deep(samples: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey samples of more than 8 bits as 8-bit RGB: 16-bit by their upper byte, others
     stretched from their smallest to their largest value."""
-    low, high = samples.min(initial=0), samples.max(initial=0)
-    if samples.dtype.kind in "iu" and low >= 0 and high <= 65535:
-        is_deep = samples.dtype.itemsize == 2 or high > 255
+    if samples.dtype.kind in "iu" and samples.min() >= 0 and samples.max() <= 65535:
+        is_deep = samples.dtype.itemsize == 2 or samples.max() > 255
         grey = samples >> 8 if is_deep else samples
     else:
-        values = np.nan_to_num(samples.astype(np.float32))
-        span = float(values.max() - values.min())
-        grey = (values - values.min()) * (255 / span) if span > 0 else values * 0
+        grey = np.nan_to_num(samples.astype(np.float64))
+        grey -= grey.min()
+        grey *= 255 / max(grey.max(), 1e-300)
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)

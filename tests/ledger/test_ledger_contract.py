@@ -238,7 +238,12 @@ def test_a_task_that_kills_its_process_is_taken_with_care_and_the_image_is_named
     assert again.task.poison == (2,)
     ledger.suspect(again, 1)
     crash()
-    assert claim(ledger).task.poison == (2, 1)
+    last = claim(ledger)
+    assert last.task.poison == (2, 1)
+    ledger.record(last, done=1, images=1, failed=1)  # what is known stays known
+    ledger.release(last)
+    again = claim(ledger)
+    assert (again.strikes, again.task.careful, again.task.poison) == (1, True, (2, 1))
 
 
 def test_a_careful_task_that_is_given_back_blames_nobody(ledger: Ledger, create: Create):

@@ -175,7 +175,8 @@ class MemoryLedger:
         row.owner, row.lease_until = owner, until
         row.attempt += 1
         row.strikes += 1
-        row.task = replace(row.task, careful=row.strikes > STRIKES_BEFORE_CAREFUL)
+        is_careful = row.strikes > STRIKES_BEFORE_CAREFUL or bool(row.task.poison)
+        row.task = replace(row.task, careful=is_careful)
         return Claim(row.task, owner, row.attempt, row.strikes)
 
     def _held(self, claim: Claim) -> _TaskRow | None:

@@ -12,28 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, RowMapping, create_engine, delete, event, insert, select, update
+from sqlalchemy.exc import DatabaseError
 
-from tapetum.errors import LeaseLost
+from tapetum.errors import LeaseLost, SettingsError
 from tapetum.ledger import (
     SECOND,
     STRIKES_BEFORE_CAREFUL,
@@ -42,58 +24,11 @@ from tapetum.ledger import (
     OperationRecord,
     OperationState,
 )
+from tapetum.ledger.schema import metadata, operation_rows, task_rows
 from tapetum.plan import Task
 
-_metadata = MetaData()
-# SQLite only numbers rows by itself in a column that is exactly INTEGER.
-_Serial = BigInteger().with_variant(Integer, "sqlite")
-
-_operations = Table(
-    "operations",
-    _metadata,
-    Column("serial", _Serial, primary_key=True, autoincrement=True),
-    Column("name", String, nullable=False, unique=True),
-    Column("project", String, nullable=False),
-    Column("api_version", String, nullable=False),
-    Column("response", LargeBinary, nullable=False),
-    Column("state", Integer, nullable=False),
-    Column("created", BigInteger, nullable=False),
-    Column("updated", BigInteger, nullable=False),
-    Column("images", Integer, nullable=False),
-    Column("images_done", Integer, nullable=False, default=0),
-    Column("images_failed", Integer, nullable=False, default=0),
-    Column("tasks_left", Integer, nullable=False),
-    Column("error_code", Integer, nullable=False, default=0),
-    Column("error_message", String, nullable=False, default=""),
-    Column("hidden", Boolean, nullable=False, default=False),
-    Index("operations_by_project", "project", "serial"),
-    Index("operations_by_end", "state", "updated"),
-    sqlite_autoincrement=True,
-)
-
-_tasks = Table(
-    "tasks",
-    _metadata,
-    Column("operation", ForeignKey(_operations.c.serial), primary_key=True),
-    Column("first", Integer, primary_key=True),
-    Column("last", Integer, nullable=False),
-    Column("batch_size", Integer, nullable=False),
-    Column("output_uri", String, nullable=False),
-    Column("requests", LargeBinary, nullable=False),
-    Column("done", Integer, nullable=False, default=0),
-    Column("running", Boolean, nullable=False, default=False),
-    Column("waits_until", BigInteger, nullable=False, default=0),
-    Column("owner", String, nullable=False, default=""),
-    Column("lease_until", BigInteger, nullable=False, default=0),
-    Column("attempt", Integer, nullable=False, default=0),
-    Column("strikes", Integer, nullable=False, default=0),
-    Column("suspect", Integer),
-    Column("poison", String, nullable=False, default=""),
-    Index("tasks_by_turn", "running", "operation", "first"),
-)
-
 _RECORD_COLUMNS = [
-    _operations.c[name] for name in OperationRecord.__slots__ if name in _operations.c
+    operation_rows.c[name] for name in OperationRecord.__slots__ if name in operation_rows.c
 ]
 _ENDED = (OperationState.DONE, OperationState.CANCELLED)
 
@@ -103,23 +38,29 @@ def _now() -> int:
 
 
 class SqlLedger:
-    """Operations and tasks as rows of the SQLite file ``path``."""
+    """Operations and tasks as rows of the SQLite file ``path``.
+
+    Raises `SettingsError` when the file cannot be opened or is no ledger.
+    """
 
     def __init__(self, path: Path, clock: Clock = _now) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._clock = clock
         self._engine = create_engine(
             f"sqlite:///{path}", connect_args={"timeout": 30}, pool_size=8, max_overflow=56
         )
         event.listen(self._engine, "connect", _configure_sqlite)
         event.listen(self._engine, "begin", _begin_sqlite)
-        with self._write() as connection:
-            _metadata.create_all(connection)
+        try:
+            with self._write() as connection:
+                metadata.create_all(connection)
+        except DatabaseError as error:
+            self._engine.dispose()
+            raise SettingsError(f"The ledger {path} cannot be used: {error.orig}.") from error
 
     def create(self, record: OperationRecord, tasks: Sequence[Task]) -> OperationRecord:
         with self._write() as connection:
             added = connection.execute(
-                insert(_operations)
+                insert(operation_rows)
                 .values(
                     name=record.name,
                     project=record.project,
@@ -145,12 +86,12 @@ class SqlLedger:
                 }
                 for task in tasks
             ]
-            connection.execute(insert(_tasks), rows)
+            connection.execute(insert(task_rows), rows)
             return created
 
     def get(self, name: str) -> OperationRecord | None:
         query = select(*_RECORD_COLUMNS).where(
-            _operations.c.name == name, _operations.c.hidden.is_(False)
+            operation_rows.c.name == name, operation_rows.c.hidden.is_(False)
         )
         with self._engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
@@ -159,15 +100,15 @@ class SqlLedger:
     def recent(
         self, project: str | None, done: bool | None, before: int | None, limit: int
     ) -> list[OperationRecord]:
-        query = select(*_RECORD_COLUMNS).where(_operations.c.hidden.is_(False))
+        query = select(*_RECORD_COLUMNS).where(operation_rows.c.hidden.is_(False))
         if project is not None:
-            query = query.where(_operations.c.project == project)
+            query = query.where(operation_rows.c.project == project)
         if done is not None:
-            ended = _operations.c.state.in_(_ENDED)
+            ended = operation_rows.c.state.in_(_ENDED)
             query = query.where(ended if done else ~ended)
         if before is not None:
-            query = query.where(_operations.c.serial < before)
-        query = query.order_by(_operations.c.serial.desc()).limit(limit)
+            query = query.where(operation_rows.c.serial < before)
+        query = query.order_by(operation_rows.c.serial.desc()).limit(limit)
         with self._engine.connect() as connection:
             return [_record(row) for row in connection.execute(query).mappings()]
 
@@ -181,45 +122,47 @@ class SqlLedger:
 
     def delete(self, name: str) -> None:
         with self._write() as connection:
-            is_named = _operations.c.name == name
-            connection.execute(update(_operations).where(is_named).values(hidden=True))
-            connection.execute(delete(_operations).where(is_named, _operations.c.state.in_(_ENDED)))
+            is_named = operation_rows.c.name == name
+            connection.execute(update(operation_rows).where(is_named).values(hidden=True))
+            connection.execute(
+                delete(operation_rows).where(is_named, operation_rows.c.state.in_(_ENDED))
+            )
 
     def claim(self, owner: str, lease: float) -> Claim | None:
         now = self._clock()
         turn = (
-            select(_tasks.c.operation, _tasks.c.first)
-            .where(_tasks.c.running.is_(False), _tasks.c.waits_until <= now)
-            .order_by(_tasks.c.operation, _tasks.c.first)
+            select(task_rows.c.operation, task_rows.c.first)
+            .where(task_rows.c.running.is_(False), task_rows.c.waits_until <= now)
+            .order_by(task_rows.c.operation, task_rows.c.first)
             .limit(1)
         )
         with self._write() as connection:
             key = connection.execute(turn).one_or_none()
             if key is None:
                 return None
-            is_task = (_tasks.c.operation == key.operation) & (_tasks.c.first == key.first)
-            row = connection.execute(select(_tasks).where(is_task)).mappings().one()
+            is_task = (task_rows.c.operation == key.operation) & (task_rows.c.first == key.first)
+            row = connection.execute(select(task_rows).where(is_task)).mappings().one()
             poison = row["poison"]
             if row["suspect"] is not None:  # the last careful attempt died with this in hand
                 poison = f"{poison} {row['suspect']}".strip()
             connection.execute(
-                update(_tasks)
+                update(task_rows)
                 .where(is_task)
                 .values(
                     running=True,
                     owner=owner,
                     lease_until=now + int(lease * SECOND),
-                    attempt=_tasks.c.attempt + 1,
-                    strikes=_tasks.c.strikes + 1,
+                    attempt=task_rows.c.attempt + 1,
+                    strikes=task_rows.c.strikes + 1,
                     suspect=None,
                     poison=poison,
                 )
             )
             name = connection.execute(
-                update(_operations)
-                .where(_operations.c.serial == key.operation)
+                update(operation_rows)
+                .where(operation_rows.c.serial == key.operation)
                 .values(state=OperationState.RUNNING, updated=now)
-                .returning(_operations.c.name)
+                .returning(operation_rows.c.name)
             ).scalar_one()
         return _claim(row, name, owner, poison)
 
@@ -228,7 +171,7 @@ class SqlLedger:
         lost = []
         with self._write() as connection:
             for claim in claims:
-                change = update(_tasks).where(_is_held(claim)).values(lease_until=until)
+                change = update(task_rows).where(_is_held(claim)).values(lease_until=until)
                 if connection.execute(change).rowcount == 0:
                     lost.append(claim)
         return lost
@@ -237,11 +180,11 @@ class SqlLedger:
         with self._write() as connection:
             self._change_held(connection, claim, done=done, strikes=0, suspect=None)
             connection.execute(
-                update(_operations)
-                .where(_operations.c.name == claim.task.operation)
+                update(operation_rows)
+                .where(operation_rows.c.name == claim.task.operation)
                 .values(
-                    images_done=_operations.c.images_done + images,
-                    images_failed=_operations.c.images_failed + failed,
+                    images_done=operation_rows.c.images_done + images,
+                    images_failed=operation_rows.c.images_failed + failed,
                     updated=self._clock(),
                 )
             )
@@ -252,14 +195,14 @@ class SqlLedger:
 
     def complete(self, claim: Claim) -> None:
         with self._write() as connection:
-            gone = connection.execute(delete(_tasks).where(_is_held(claim)))
+            gone = connection.execute(delete(task_rows).where(_is_held(claim)))
             if gone.rowcount == 0:
                 raise _lost(claim)
             left = connection.execute(
-                update(_operations)
-                .where(_operations.c.name == claim.task.operation)
-                .values(tasks_left=_operations.c.tasks_left - 1)
-                .returning(_operations.c.serial, _operations.c.tasks_left)
+                update(operation_rows)
+                .where(operation_rows.c.name == claim.task.operation)
+                .values(tasks_left=operation_rows.c.tasks_left - 1)
+                .returning(operation_rows.c.serial, operation_rows.c.tasks_left)
             ).one()
             if left.tasks_left == 0:
                 self._end(connection, left.serial, OperationState.DONE, 0, "")
@@ -267,19 +210,19 @@ class SqlLedger:
     def release(self, claim: Claim, *, wait: float = 0.0, strike: bool = False) -> None:
         with self._write() as connection:
             connection.execute(
-                update(_tasks)
+                update(task_rows)
                 .where(_is_held(claim))
                 .values(
                     running=False,
                     owner="",
                     suspect=None,
                     waits_until=self._clock() + int(wait * SECOND),
-                    strikes=_tasks.c.strikes - (0 if strike else 1),
+                    strikes=task_rows.c.strikes - (0 if strike else 1),
                 )
             )
 
     def fail(self, claim: Claim, code: int, message: str) -> None:
-        held = select(_tasks.c.operation).where(_is_held(claim))
+        held = select(task_rows.c.operation).where(_is_held(claim))
         with self._write() as connection:
             serial = connection.execute(held).scalar_one_or_none()
             if serial is not None:
@@ -288,16 +231,16 @@ class SqlLedger:
     def expire(self) -> int:
         with self._write() as connection:
             return connection.execute(
-                update(_tasks)
-                .where(_tasks.c.running.is_(True), _tasks.c.lease_until < self._clock())
+                update(task_rows)
+                .where(task_rows.c.running.is_(True), task_rows.c.lease_until < self._clock())
                 .values(running=False, owner="")
             ).rowcount
 
     def purge(self, before: int) -> int:
         with self._write() as connection:
             return connection.execute(
-                delete(_operations).where(
-                    _operations.c.state.in_(_ENDED), _operations.c.updated < before
+                delete(operation_rows).where(
+                    operation_rows.c.state.in_(_ENDED), operation_rows.c.updated < before
                 )
             ).rowcount
 
@@ -311,11 +254,11 @@ class SqlLedger:
             yield connection
 
     def _serial(self, connection: Connection, name: str) -> int | None:
-        query = select(_operations.c.serial).where(_operations.c.name == name)
+        query = select(operation_rows.c.serial).where(operation_rows.c.name == name)
         return connection.execute(query).scalar_one_or_none()
 
     def _change_held(self, connection: Connection, claim: Claim, **values: Any) -> None:
-        change = update(_tasks).where(_is_held(claim)).values(**values)
+        change = update(task_rows).where(_is_held(claim)).values(**values)
         if connection.execute(change).rowcount == 0:
             raise _lost(claim)
 
@@ -323,15 +266,15 @@ class SqlLedger:
         self, connection: Connection, serial: int, state: OperationState, code: int, message: str
     ) -> None:
         ended = connection.execute(
-            update(_operations)
-            .where(_operations.c.serial == serial, _operations.c.state.not_in(_ENDED))
+            update(operation_rows)
+            .where(operation_rows.c.serial == serial, operation_rows.c.state.not_in(_ENDED))
             .values(state=state, error_code=code, error_message=message, updated=self._clock())
         )
         if ended.rowcount:
-            connection.execute(delete(_tasks).where(_tasks.c.operation == serial))
+            connection.execute(delete(task_rows).where(task_rows.c.operation == serial))
             connection.execute(
-                delete(_operations).where(
-                    _operations.c.serial == serial, _operations.c.hidden.is_(True)
+                delete(operation_rows).where(
+                    operation_rows.c.serial == serial, operation_rows.c.hidden.is_(True)
                 )
             )
 
@@ -353,16 +296,16 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _is_held(claim: Claim) -> Any:
     operation = (
-        select(_operations.c.serial)
-        .where(_operations.c.name == claim.task.operation)
+        select(operation_rows.c.serial)
+        .where(operation_rows.c.name == claim.task.operation)
         .scalar_subquery()
     )
     return (
-        (_tasks.c.operation == operation)
-        & (_tasks.c.first == claim.task.first)
-        & _tasks.c.running.is_(True)
-        & (_tasks.c.owner == claim.owner)
-        & (_tasks.c.attempt == claim.attempt)
+        (task_rows.c.operation == operation)
+        & (task_rows.c.first == claim.task.first)
+        & task_rows.c.running.is_(True)
+        & (task_rows.c.owner == claim.owner)
+        & (task_rows.c.attempt == claim.attempt)
     )
 
 
@@ -385,7 +328,7 @@ def _claim(row: RowMapping, name: str, owner: str, poison: str) -> Claim:
         output_uri=row["output_uri"],
         requests=row["requests"],
         done=row["done"],
-        careful=strikes > STRIKES_BEFORE_CAREFUL,
+        careful=strikes > STRIKES_BEFORE_CAREFUL or bool(poison),
         poison=tuple(int(position) for position in poison.split()),
     )
     return Claim(task, owner, row["attempt"] + 1, strikes)

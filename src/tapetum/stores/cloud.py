@@ -35,7 +35,8 @@ _RETRIES: Any = {
 _TIMEOUTS: Any = {"timeout": "60s", "connect_timeout": "10s"}
 
 _SECRET_OPTION = re.compile("key|secret|token|password|sas|credential", re.IGNORECASE)
-_SECRET_PART = re.compile(r"(?<=://)[^/\s@]*@|\?[^\s\"]*")  # of a URL: user and password, query
+_USER = re.compile(r"(?<=://)[^/\s@]*@")
+_QUERY = re.compile(r"\?[^\s\"]*")
 
 
 class CloudStore:
@@ -51,15 +52,20 @@ class CloudStore:
         client: Any = {**_TIMEOUTS, "allow_http": plain}
         config: Any = dict(options)
         self._secrets = [
-            value for name, value in options.items() if value and _SECRET_OPTION.search(name)
+            value for name, value in options.items() if value[3:] and _SECRET_OPTION.search(name)
         ]
+        shown = _QUERY.sub("", _USER.sub("", url))
+        if any(_USER.search(text) for text in (url, *options.values())):
+            raise SettingsError(
+                f"The store {shown} has a user name or password in a URL; give them as options of "
+                "their own, or in the environment."
+            )
         try:
             self._store: Any = from_url(
                 url, config=config, client_options=client, retry_config=_RETRIES
             )
         except (exceptions.BaseError, ValueError, TypeError) as error:
-            said = _SECRET_PART.sub("", url)
-            raise SettingsError(f"The store {said} cannot be used: {self._said(error)}") from error
+            raise SettingsError(f"The store {shown} cannot be used: {self._said(error)}") from error
 
     def get(self, key: str, limit: int) -> bytes:
         with self._errors(key):
@@ -104,4 +110,4 @@ class CloudStore:
         line = (str(error).splitlines() or [type(error).__name__])[0]
         for secret in self._secrets:
             line = line.replace(secret, "***")
-        return _SECRET_PART.sub("", line)[:300]
+        return _QUERY.sub("", line)[:300]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,21 +22,23 @@ from tapetum.errors import (
     ObjectTooLarge,
     StoreUnavailable,
 )
-from tapetum.stores import check_key
+from tapetum.stores import check_key, check_prefix
+
+#: Start of the names of objects being written; `LocalStore.list` passes them over.
+_STAGED = ".tapetum-"
 
 
 class LocalStore:
     """The files under ``root``; never anything a link in it points to outside.
 
-    ``scratch`` is a folder on the same file system for objects being written; without one they
-    are written beside their final name, under a name that starts with a dot. With ``create``,
-    ``root`` is made when it is first written to.
+    A link to a file in the root is an object like any other; `list` does not walk into links to
+    folders. ``scratch`` is a folder for objects being written; without one, or when it is on
+    another file system, they are written beside their final name.
     """
 
-    def __init__(self, root: Path, scratch: Path | None = None, *, create: bool = False) -> None:
+    def __init__(self, root: Path, scratch: Path | None = None) -> None:
         self._root = root
         self._scratch = scratch
-        self._create = create
 
     def get(self, key: str, limit: int) -> bytes:
         with _errors(key):
@@ -54,67 +56,94 @@ class LocalStore:
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
         with _errors(key):
-            if self._create:
-                self._root.mkdir(parents=True, exist_ok=True)
             target = self._inside(key)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise ObjectForbidden(f"{key}: a part of its folder is a file.") from error
             if target.is_dir():
                 raise ObjectForbidden(f"{key} is a folder.")
-            staged = self._staging_path(target)
             try:
-                with staged.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                staged.replace(target)
-            except OSError:
-                with suppress(OSError):
-                    staged.unlink(missing_ok=True)
-                raise
+                _replace(target, content, self._scratch or target.parent)
+            except OSError as error:
+                if error.errno != errno.EXDEV or self._scratch is None:
+                    raise
+                _replace(target, content, target.parent)
 
     def list(self, prefix: str) -> Iterator[str]:
-        folder = prefix.rstrip("/")
+        folder = check_prefix(prefix).removesuffix("/")
         with _errors(prefix or "."):
-            top = self._inside(folder) if folder else self._existing_root()
+            root = self._existing_root()
+            top = self._inside(folder) if folder else root
             if not top.is_dir():
                 return
-        yield from self._walk(top, f"{folder}/" if folder else "")
+        yield from _walk(top, prefix, root)
 
     def delete(self, key: str) -> None:
         with _errors(key):
-            self._inside(key).unlink()
-
-    def _walk(self, folder: Path, prefix: str) -> Iterator[str]:
-        with _errors(prefix):
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                yield f"{prefix}{entry.name}"
+            self._inside(key)
+            (self._root / key).unlink()  # of a link, the link
 
     def _existing_root(self) -> Path:
         """The root without links, or `ObjectForbidden`: a bucket that does not exist cannot be
         listed, and that is what a client may know of it."""
         try:
-            return self._root.resolve(strict=True)
+            return _resolved(self._root, strict=True)
         except FileNotFoundError:
             raise ObjectForbidden(f"The bucket folder {self._root.name} does not exist.") from None
 
     def _inside(self, key: str) -> Path:
         """The path of ``key``, its folders free of links that leave the root."""
         root = self._existing_root()
-        path = (root / check_key(key)).resolve()
+        path = _resolved(root / check_key(key))
         if not path.is_relative_to(root):
             raise ObjectForbidden(f"{key} leads out of its bucket.")
         return path
 
-    def _staging_path(self, target: Path) -> Path:
-        unique = f"{os.getpid()}-{threading.get_ident()}"
-        if self._scratch is None:
-            return target.with_name(f".{target.name}.{unique}")
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        return self._scratch / unique
+
+def _replace(target: Path, content: bytes, folder: Path) -> None:
+    """Write ``target`` whole, by way of a file in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    staged = folder / f"{_STAGED}{secrets.token_hex(8)}"
+    try:
+        with staged.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise
+
+
+def _walk(folder: Path, prefix: str, root: Path) -> Iterator[str]:
+    with _errors(prefix):
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", root)
+        elif _is_object(entry, root):
+            yield f"{prefix}{entry.name}"
+
+
+def _is_object(entry: os.DirEntry[str], root: Path) -> bool:
+    if entry.name.startswith(_STAGED):
+        return False
+    try:
+        if entry.is_symlink():
+            return entry.is_file() and _resolved(Path(entry.path)).is_relative_to(root)
+        return entry.is_file()
+    except OSError:  # a link that leads nowhere
+        return False
+
+
+def _resolved(path: Path, *, strict: bool = False) -> Path:
+    """``path`` without links. Links in a circle are an `OSError` like everything else."""
+    try:
+        return path.resolve(strict=strict)
+    except RuntimeError as error:  # Python 3.11 and 3.12
+        raise OSError(errno.ELOOP, "links in a circle") from error
 
 
 _NOT_FOUND = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from tapetum.errors import InvalidObjectName, ObjectForbidden
 from tapetum.settings import BucketRule
@@ -28,7 +29,8 @@ class Stores:
     ``gs://NAME/key`` is the file ``buckets_dir/NAME/key`` unless a rule says where the bucket
     really is; other schemes need a rule. ``web`` reads http(s) URLs, ``None`` refuses them. With
     ``files``, ``file://`` URIs and plain paths reach this machine's files: for the command line,
-    never for requests that come in at a door.
+    never for requests that come in at a door. The first use of a bucket whose rule makes no store
+    raises `SettingsError`.
     """
 
     def __init__(
@@ -63,19 +65,23 @@ class Stores:
     def list(self, uri: str) -> Iterator[str]:
         """The URIs in the folder ``uri`` (ending in ``/``) and below it. Raises `StoreError`."""
         store, prefix = self._find(uri)
-        root = uri[: len(uri) - len(prefix)] if prefix else uri
+        folder = uri if uri.endswith("/") else f"{uri}/"
+        is_quoted = scheme_of(uri) == "file"
         for key in store.list(prefix):
-            yield f"{root}{key}"
+            name = key[len(prefix) :]
+            yield folder + (quote(name) if is_quoted else name)
 
     def _find(self, uri: str) -> tuple[Store, str]:
         scheme = scheme_of(uri)
         if scheme in ("", "file"):
             if not self._files:
                 raise InvalidObjectName(f"{uri}: give a gs://BUCKET/OBJECT URI.")
-            path = unquote(urlsplit(uri).path) if scheme else uri
-            return LocalStore(Path("/"), create=True), str(Path(path).absolute())[1:] + (
-                "/" if path.endswith("/") else ""
-            )
+            path = _path_of(uri)
+            if "\0" in path:
+                raise InvalidObjectName(f"{uri!r} is not a path.")
+            # Links are the owner's own here, so they are followed: into the one root.
+            key = os.path.realpath(path)[1:]
+            return LocalStore(Path("/")), f"{key}/" if path.endswith("/") and key else key
         bucket, _, key = uri[len(scheme) + 3 :].partition("/")
         if not _BUCKET.fullmatch(bucket):
             raise InvalidObjectName(f"{uri}: {bucket!r} is not a bucket name.")
@@ -95,17 +101,30 @@ class Stores:
     def _make(self, scheme: str, bucket: str) -> Store:
         rule = self._rules.get(f"{scheme}://{bucket}") or self._rules.get(f"{scheme}://")
         if rule is not None:
-            url = rule.url.replace("{bucket}", bucket)
-            if scheme_of(url) in ("", "file"):
-                path = Path(unquote(urlsplit(url).path) if scheme_of(url) else url)
-                return LocalStore(path)
-            return CloudStore(url, rule.options)
+            return _store_of(rule, bucket)
         if scheme == "gs":
             return LocalStore(self._buckets_dir / bucket, self._buckets_dir / _SCRATCH)
         raise InvalidObjectName(
             f"{scheme}://{bucket}: this server is not set up for {scheme}:// URIs. Add a line for "
             f'"{scheme}://" to [buckets] in the settings file.'
         )
+
+
+def _store_of(rule: BucketRule, bucket: str) -> Store:
+    url = rule.url.replace("{bucket}", bucket)
+    if scheme_of(url) in ("", "file"):
+        return LocalStore(Path(_path_of(url)))
+    return CloudStore(url, rule.options)
+
+
+def _path_of(uri: str) -> str:
+    """The path of a ``file://`` URI, which is percent-encoded, or a plain path as it is."""
+    if scheme_of(uri) != "file":
+        return uri
+    host, slash, path = uri[len("file://") :].partition("/")
+    if host not in ("", "localhost") or not slash:
+        raise InvalidObjectName(f"{uri}: a file URI has three slashes, like file:///tmp/a.jpg.")
+    return f"/{unquote(path)}"
 
 
 def scheme_of(uri: str) -> str:
