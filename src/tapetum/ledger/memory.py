@@ -137,7 +137,8 @@ class MemoryLedger:
                 row.owner = None
                 row.suspect = None
                 row.waits_until = self._clock() + int(wait * SECOND)
-                row.strikes -= 0 if strike else 1
+                if not strike and row.strikes > 0:  # a recorded shard wiped this claim's already
+                    row.strikes -= 1
 
     def fail(self, claim: Claim, code: int, message: str) -> None:
         with self._lock:

@@ -12,7 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, create_engine, delete, event, insert, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    case,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import DatabaseError
 
 from tapetum.errors import LeaseLost, SettingsError
@@ -208,6 +218,9 @@ class SqlLedger:
                 self._end(connection, left.serial, OperationState.DONE, 0, "")
 
     def release(self, claim: Claim, *, wait: float = 0.0, strike: bool = False) -> None:
+        strikes = task_rows.c.strikes
+        # A recorded shard may have wiped this claim's strike already.
+        without_this_claim = case((strikes > 0, strikes - 1), else_=0)
         with self._write() as connection:
             connection.execute(
                 update(task_rows)
@@ -217,7 +230,7 @@ class SqlLedger:
                     owner="",
                     suspect=None,
                     waits_until=self._clock() + int(wait * SECOND),
-                    strikes=task_rows.c.strikes - (0 if strike else 1),
+                    strikes=strikes if strike else without_this_claim,
                 )
             )
 
