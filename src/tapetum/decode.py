@@ -160,7 +160,7 @@ def _from_deep(samples: NDArray[Any]) -> NDArray[np.uint8]:
         is_deep = samples.dtype.itemsize == 2 or samples.max() > 255
         grey = samples >> 8 if is_deep else samples
     else:
-        grey = np.nan_to_num(samples.astype(np.float64))
+        grey = np.nan_to_num(samples).astype(np.float64)
         grey -= grey.min()
         grey *= 255 / max(grey.max(), 1e-300)
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)

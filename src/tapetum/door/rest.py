@@ -10,6 +10,7 @@ from typing import Any
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -84,7 +85,9 @@ class _Door:
         except RequestError as error:
             return _error(error)
         numbers = "enum-encoding=int" in request.query_params.get("$alt", "")
-        return Response(vision.to_json(reply, enum_numbers=numbers), media_type=_JSON)
+        # JSON of many megabytes takes a while: other calls go on meanwhile.
+        text = await run_in_threadpool(vision.to_json, reply, enum_numbers=numbers)
+        return Response(text, media_type=_JSON)
 
     async def _route(self, request: Request) -> tuple[_Method, Any]:
         path = request.path_params["path"].rstrip("/")
@@ -110,7 +113,7 @@ class _Door:
         if found["verb"] not in self._annotate:
             raise OperationNotFound(f"There is no POST {request.url.path}.")
         method, message_class = self._annotate[found["verb"]]
-        message = vision.from_json(await _body(request), message_class())
+        message = await run_in_threadpool(vision.from_json, await _body(request), message_class())
         if found["parent"]:
             message.parent = found["parent"]
         return method, message
