@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install install-dev demo test lint unit bench lock clean
+.PHONY: help install install-dev demo test lint unit azurite bench lock clean
 
 help:
 	@echo "make demo      the main job on real photographs, start to finish"
 	@echo "make test      everything CI checks: style, types, imports, tests"
 	@echo "make install   only .venv/bin/tapetum"
 	@echo "make bench     speed and memory, as ratios"
+	@echo "make azurite   the Azure emulator, for the tests that are skipped without it"
 	@echo "make lock      renew requirements.lock and requirements-dev.lock"
 
 install: $(VENV)/.installed
@@ -42,6 +43,13 @@ lint: install-dev
 
 unit: install-dev
 	$(BIN)/python -m pytest
+
+# The Azure tests need the azurite emulator; without it they are skipped, in CI they must not be.
+azurite: .azurite/installed
+
+.azurite/installed:
+	npm install --prefix .azurite --no-audit --no-fund --silent azurite@3.37.0
+	@touch $@
 
 bench: install-dev
 	$(BIN)/python -m bench

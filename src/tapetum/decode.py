@@ -6,6 +6,7 @@ import io
 import logging
 import struct
 import threading
+import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import IcoImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import Image
 
 from tapetum.errors import BadImage, ImageTooLarge
 from tapetum.picture import Picture
@@ -33,21 +34,11 @@ LARGE_PIXELS = 16_000_000
 # global; it raises an error above twice that limit, and before only warns.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 
-
-class _NoWarnings:
-    """Takes the place of `warnings` in Pillow's modules: what they warn of (metadata that is
-    broken beside pixels that are not) is for the log. Warning filters would do the same, but they
-    are one list for all threads, which every `warnings.catch_warnings` swaps for another."""
-
-    @staticmethod
-    def warn(message: object, *_: object) -> None:
-        log.debug("Pillow warns: %s", message)
-
-
-for _module in (Image, IcoImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin):
-    vars(_module)["warnings"] = _NoWarnings
+# What Pillow warns of (large pictures, broken metadata beside good pixels) is nobody's news here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _ORIENTATION_TAG = 0x0112
+_ICON = b"\0\0\1\0"
 _large = threading.Semaphore(1)
 
 
@@ -62,8 +53,10 @@ def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
     Raises `BadImage` for anything Pillow cannot read to the end, `ImageTooLarge` above
     `MAX_PIXELS`, before any pixel is decoded.
     """
+    # An icon is decoded as it is opened, and does not say before how large it is.
+    turn = _large if content.startswith(_ICON) else nullcontext()
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with turn, Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large()
             return _picture(image, side_for)
@@ -89,11 +82,10 @@ def _picture(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture
         decoded = size if "progressive" in image.info else image.size
     else:
         decoded = image.size
-    # An icon does not say how large the picture in it is.
-    is_large = decoded[0] * decoded[1] > LARGE_PIXELS or image.format == "ICO"
+    is_large = decoded[0] * decoded[1] > LARGE_PIXELS and image.format != "ICO"
     with _large if is_large else nullcontext():
         image.load()
-        if view is None:  # loading corrects the size of an icon and turns a TIFF upright
+        if view is None:  # loading turns a TIFF upright
             view = _View.of(image, side_for)
         factor = max(image.size) // view.side
         if factor >= 2 and image.mode in ("L", "RGB", "RGBA", "CMYK", "YCbCr"):

@@ -52,7 +52,7 @@ def fetch(image: Any, stores: Stores) -> bytes:
     try:
         return stores.read(uri, MAX_BYTES)
     except ObjectTooLarge as error:
-        raise _too_large(error.message) from error
+        raise _too_large(error.message.removesuffix(".")) from error
     except InvalidObjectName as error:
         raise InvalidImageUri(f"Invalid image URI specified: {error.message}") from error
     except ObjectNotFound as error:

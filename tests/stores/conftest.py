@@ -13,6 +13,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,10 +52,8 @@ class Site:
             def do_GET(self) -> None:
                 site.requests.append((self.path, dict(self.headers)))
                 self.close_connection = True
-                try:
+                with suppress(BrokenPipeError, ConnectionResetError):  # it has seen enough
                     site.routes[urlsplit(self.path).path](self)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the client has seen enough
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -68,7 +67,8 @@ class Site:
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            fields = {"Content-Length": str(len(body)), "Connection": "close", **headers}
+            for name, value in fields.items():
                 handler.send_header(name.replace("_", "-"), value)
             handler.end_headers()
             handler.wfile.write(body)
@@ -111,11 +111,11 @@ class GoogleStorage:
                 else:
                     self._answer(200, *bucket[key])
 
-            do_HEAD = do_PUT = do_DELETE = do_GET
+            do_HEAD = do_PUT = do_DELETE = do_GET  # noqa: N815
 
             def _found(self) -> tuple[dict[str, tuple[bytes, str]] | None, str]:
                 name, _, key = urlsplit(self.path).path[1:].partition("/")
-                return google.buckets.get(name), unquote(key)
+                return google.buckets.get(unquote(name)), unquote(key)
 
             def _answer(self, status: int, body: bytes = b"", kind: str = "text/xml") -> None:
                 self.send_response(status)
@@ -237,9 +237,7 @@ def cloud_stores() -> dict[str, Callable[[str, str], CloudStore]]:
     keys = {"access_key_id": SECRET[::-1], "secret_access_key": SECRET, "session_token": SECRET}
 
     def s3(endpoint: str, bucket: str) -> CloudStore:
-        return CloudStore(
-            f"s3://{bucket}", {"endpoint": endpoint, "region": "us-east-1", **keys}
-        )
+        return CloudStore(f"s3://{bucket}", {"endpoint": endpoint, "region": "us-east-1", **keys})
 
     def gcs(endpoint: str, bucket: str) -> CloudStore:
         return CloudStore(f"gs://{bucket}", {"base_url": endpoint, "bearer_token": SECRET})

@@ -36,6 +36,8 @@ _TIMEOUTS: Any = {"timeout": "60s", "connect_timeout": "10s"}
 
 _SECRET_OPTION = re.compile("key|secret|token|password|sas|credential", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
+_STATUS_NOT_FOUND = re.compile(r"status code: 404\b")
+_STATUS_FORBIDDEN = re.compile(r"status code: 40[13]\b")
 _QUERY = re.compile(r"\?[^\s\"]*")
 
 
@@ -65,7 +67,7 @@ class CloudStore:
                 url, config=config, client_options=client, retry_config=_RETRIES
             )
         except (exceptions.BaseError, ValueError, TypeError) as error:
-            raise SettingsError(f"The store {shown} cannot be used: {self._said(error)}") from error
+            raise SettingsError(f"The store {shown} cannot be used: {self._said(error)}") from None
 
     def get(self, key: str, limit: int) -> bytes:
         with self._errors(key):
@@ -78,13 +80,18 @@ class CloudStore:
     def put(self, key: str, content: bytes, content_type: str) -> None:
         with self._errors(key):
             attributes: Any = {"Content-Type": content_type}
-            obstore.put(self._store, check_key(key), content, attributes=attributes)
+            # In one request: parts of a broken upload would stay in the bucket, unseen and paid.
+            obstore.put(
+                self._store, check_key(key), content, attributes=attributes, use_multipart=False
+            )
 
     def list(self, prefix: str) -> Iterator[str]:
         with self._errors(prefix):
             for page in obstore.list(self._store, prefix=check_prefix(prefix) or None):
                 for row in page:
-                    yield row["path"]
+                    # Consoles mark a folder with an object "folder/", which comes as "folder".
+                    if row["path"].startswith(prefix):
+                        yield row["path"]
 
     def delete(self, key: str) -> None:
         with self._errors(key):
@@ -103,6 +110,11 @@ class CloudStore:
         except ValueError as error:
             raise InvalidObjectName(f"{key}: {self._said(error)}") from error
         except exceptions.BaseError as error:
+            # A listing fails without a class of its own.
+            if _STATUS_NOT_FOUND.search(str(error)):
+                raise ObjectNotFound(f"{key}: there is no such bucket.") from error
+            if _STATUS_FORBIDDEN.search(str(error)):
+                raise ObjectForbidden(f"{key}: {self._said(error)}") from error
             raise StoreUnavailable(f"{key}: {self._said(error)}") from error
 
     def _said(self, error: Exception) -> str:

@@ -59,7 +59,7 @@ class WebStore:
                 "Accept-Encoding": "identity",
             },
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keep none
-            trust_env=not public_only,
+            trust_env=False,
         )
 
     def get(self, url: str, limit: int) -> bytes:
@@ -72,7 +72,7 @@ class WebStore:
             raise ObjectForbidden(f"{name}: {error}") from error
         except (httpx.InvalidURL, UnicodeError) as error:
             raise InvalidObjectName(f"{name!r} is not a URL: {error}") from error
-        except httpx.UnsupportedProtocol as error:
+        except (httpx.UnsupportedProtocol, _HostUnknown) as error:
             raise ObjectNotFound(f"{name}: {error}") from error
         except httpx.HTTPError as error:
             raise StoreUnavailable(f"{name}: {str(error) or type(error).__name__}") from error
@@ -88,7 +88,7 @@ class WebStore:
             assert request is not None
             if request.url.userinfo:
                 raise InvalidObjectName(f"{name} leads through a URL with a user name in it.")
-            response = self._client.send(request, stream=True, follow_redirects=False)
+            response = self._send(request)
             try:
                 request = response.next_request
                 if request is None:
@@ -96,6 +96,13 @@ class WebStore:
             finally:
                 response.close()
         raise ObjectNotFound(f"{name} leads through more than {MAX_REDIRECTS} redirects.")
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return self._client.send(request, stream=True, follow_redirects=False)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # Most likely an idle connection that the server was just closing.
+            return self._client.send(request, stream=True, follow_redirects=False)
 
 
 def _body(name: str, response: httpx.Response, limit: int) -> bytes:
@@ -134,6 +141,10 @@ class _AddressRefused(Exception):
     """The host of a URL is at an address that is not public."""
 
 
+class _HostUnknown(Exception):
+    """There is no host of that name."""
+
+
 class Backend(httpcore.NetworkBackend):
     """Resolves, checks, and connects to what it checked; keeps each download to its time."""
 
@@ -152,7 +163,10 @@ class Backend(httpcore.NetworkBackend):
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, ValueError, OverflowError) as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from error
+            said = f"{host} cannot be resolved: {error}"
+            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+                raise httpcore.ConnectError(said) from error
+            raise _HostUnknown(said) from error
         addresses = list(dict.fromkeys(str(row[4][0]) for row in found))
         for address in addresses:
             if self._public_only and not is_public(address):
@@ -207,8 +221,8 @@ def _left(timeout: float | None) -> float:
 
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-#: Public by its number, but a machine on Azure finds its host there.
-_AZURE_HOST = ipaddress.ip_address("168.63.129.16")
+#: Global by their numbers, but a cloud's machines find the cloud's own services there.
+_CLOUD_INNER = [ipaddress.ip_network(net) for net in ("168.63.129.16/32", "192.0.0.0/24")]
 
 
 def is_public(address: str) -> bool:
@@ -221,4 +235,4 @@ def is_public(address: str) -> bool:
         if embedded is not None:
             return is_public(str(embedded))
         return ip.is_global and ip in _GLOBAL_UNICAST
-    return ip.is_global and not ip.is_multicast and ip != _AZURE_HOST
+    return ip.is_global and not ip.is_multicast and not any(ip in net for net in _CLOUD_INNER)
