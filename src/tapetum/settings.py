@@ -1,17 +1,18 @@
 """The one table of settings.
 
 Each field of `Settings` is a row: name, type, default, help. A value comes from, in falling
-order, a command-line flag (``--data-dir``), an environment variable (``TAPETUM_DATA_DIR``), a
-settings file (``data_dir = "..."``), the default. The ``[buckets]`` table of the settings file
-says where buckets really are; see `BucketRule`.
+order, a command-line flag (``--data-dir``), an environment variable (``TAPETUM_DATA_DIR``; an
+empty one counts as not given), a settings file (``data_dir = "..."``), the default. The
+``[buckets]`` table of the settings file says where buckets really are; see `BucketRule`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -60,24 +61,10 @@ class Settings:
     bucket_rules: tuple[BucketRule, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.web_fetch not in WEB_FETCH:
-            raise SettingsError(
-                f"web_fetch must be one of {', '.join(WEB_FETCH)}, not {self.web_fetch!r}."
-            )
-        if self.log_level not in LOG_LEVELS:
-            raise SettingsError(
-                f"log_level must be one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}."
-            )
+        for name in _CHECKS:
+            _check(name, getattr(self, name), name)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key go together: give both or neither.")
-        if self.lease < 1:
-            raise SettingsError(f"lease must be at least 1 second, not {self.lease:g}.")
-        if self.workers < 0:
-            raise SettingsError(f"workers must be 0 or more, not {self.workers}.")
-        for name in ("port", "grpc_port", "http_port"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 65535:
-                raise SettingsError(f"{name} must be 0 to 65535, not {value}.")
 
     @property
     def buckets_dir(self) -> Path:
@@ -96,6 +83,33 @@ class Settings:
 
 WEB_FETCH = ("off", "public", "any")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_Check = tuple[Callable[[Any], bool], str]
+_PORT: _Check = (lambda port: port is None or 0 <= port <= 65535, "must be 0 to 65535")
+#: name → (whether a value will do, what it must be).
+_CHECKS: Mapping[str, _Check] = {
+    "host": (bool, "must not be empty"),
+    "port": _PORT,
+    "grpc_port": _PORT,
+    "http_port": _PORT,
+    "workers": (lambda count: count >= 0, "must be 0 or more"),
+    "project": (
+        lambda name: re.fullmatch(r"[^/\s]+", name) is not None,
+        "must be a name without slashes or spaces",
+    ),
+    "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
+    "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
+    "retention_days": (lambda days: 0 <= days <= 36_500, "must be 0 to 36500 days"),
+    "log_level": (LOG_LEVELS.__contains__, f"must be one of {', '.join(LOG_LEVELS)}"),
+}
+
+
+def _check(name: str, value: Any, where: str) -> None:
+    """Raise `SettingsError` unless ``value`` will do; ``where`` names the setting and source."""
+    is_fine, must = _CHECKS.get(name, (lambda _: True, ""))
+    if not is_fine(value):
+        shown = f"{value:g}" if isinstance(value, float) else repr(value)
+        raise SettingsError(f"{where} {must}, not {shown}.")
 
 
 def rows() -> dict[str, tuple[type, Any, str]]:
@@ -123,9 +137,12 @@ def resolve(
         values |= _from_file(file, table)
     for name, (cast, _, _) in table.items():
         variable = f"TAPETUM_{name.upper()}"
-        if variable in environ:
+        if environ.get(variable):
             values[name] = _cast(cast, environ[variable], variable)
-    values |= {name: value for name, value in flags.items() if value is not None}
+            _check(name, values[name], variable)
+        if flags.get(name) is not None:
+            values[name] = flags[name]
+            _check(name, values[name], f"--{name.replace('_', '-')}")
     return Settings(**values)
 
 
@@ -134,37 +151,42 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"The settings file {file} cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {file} is not TOML: {error}.") from error
     values: dict[str, Any] = {}
     buckets = document.pop("buckets", {})
     if not isinstance(buckets, dict):
         raise SettingsError(f"{file}: [buckets] is a table; the folder is its key `folder`.")
     if "folder" in buckets:
-        values["buckets"] = Path(buckets.pop("folder"))
+        values["buckets"] = _cast(Path, buckets.pop("folder"), f"{file}: [buckets] folder")
     values["bucket_rules"] = tuple(_rule(file, key, value) for key, value in buckets.items())
     for name, value in document.items():
         if name not in table:
             raise SettingsError(
                 f"{file}: no setting is named {name!r}; there are {', '.join(table)}."
             )
-        values[name] = _cast(table[name][0], value, f"{file}: {name}")
+        where = f"{file}: {name}"
+        values[name] = _cast(table[name][0], value, where)
+        _check(name, values[name], where)
     return values
+
+
+_PATTERN = re.compile(r"([a-z][a-z0-9+.-]*://[^/]*)/?")
 
 
 def _rule(file: Path, pattern: str, value: Any) -> BucketRule:
     where = f"{file}: [buckets] {pattern!r}"
-    if "://" not in pattern:
+    found = _PATTERN.fullmatch(pattern)
+    if found is None:
         raise SettingsError(f"{where}: a bucket is written like gs://photos, all like gs://.")
     if isinstance(value, str):
-        return BucketRule(pattern.rstrip("/") if not pattern.endswith("://") else pattern, value)
+        return BucketRule(found[1], value)
     if not isinstance(value, dict) or not isinstance(value.get("url"), str):
         raise SettingsError(
             f'{where}: give the store\'s URL, or {{ url = "...", endpoint = "..." }}.'
         )
     options = {key: str(option) for key, option in value.items() if key != "url"}
-    pattern = pattern.rstrip("/") if not pattern.endswith("://") else pattern
-    return BucketRule(pattern, value["url"], options)
+    return BucketRule(found[1], value["url"], options)
 
 
 def _plain_type(hint: Any) -> type:
@@ -174,7 +196,12 @@ def _plain_type(hint: Any) -> type:
 
 
 def _cast(cast: type, value: Any, where: str) -> Any:
+    # A settings file has types of its own: 8080.5 is no port, and neither is true.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = isinstance(value, str) or (is_number and cast in (float, type(value)))
     try:
+        if not fits:
+            raise ValueError
         return cast(value)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise SettingsError(f"{where}: {value!r} is not a valid {cast.__name__}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
@@ -23,7 +24,22 @@ class ExitCode(IntEnum):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and answer its exit code."""
-    # Imported here: `tapetum --version` should not wait for the models' libraries.
+    try:
+        return _run(arguments)
+    except TapetumError as error:
+        return _failed(error.message)
+    except BrokenPipeError:
+        # Whoever read the output has had enough: `tapetum models | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except OSError as error:
+        return _failed(": ".join(str(part) for part in (error.filename, error.strerror) if part))
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    # Imported here: the models' libraries take a second, in which Ctrl-C should work too.
     from tapetum.cli import annotate, models, serve  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
@@ -35,10 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in (serve, annotate, models):
         command.add_to(commands)
     options = parser.parse_args(arguments)
-    try:
-        return int(options.run(options))
-    except TapetumError as error:
-        print(f"tapetum: {error.message}", file=sys.stderr)  # noqa: T201
-        return ExitCode.FAILED
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+    return int(options.run(options))
+
+
+def _failed(message: str) -> int:
+    print(f"tapetum: {message}", file=sys.stderr)  # noqa: T201
+    return ExitCode.FAILED

@@ -58,7 +58,7 @@ def add_to(commands: Any) -> None:
         help="feature types, for example LABEL_DETECTION,TEXT_DETECTION",
     )  # fmt: skip
     parser.add_argument(
-        "--output", required=True, metavar="URI",
+        "--output", required=True, type=_output, metavar="URI",
         help="folder for the results, or a prefix like gs://bucket/results/",
     )  # fmt: skip
     parser.add_argument(
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         # Only now: while the bar is drawn, lines for standard error go above it.
         configure_logging(settings.log_level if options.log_level else "warning")
         job.work(chain([first], uris), progress)
-    console.print(job.summary())
+    console.print(job.summary(), markup=False, highlight=False, soft_wrap=True)
     return ExitCode.SOME_IMAGES_FAILED if job.failed else ExitCode.OK
 
 
@@ -201,14 +201,21 @@ def _prefix(output: str) -> str:
     return output if scheme_of(output) or output.endswith("/") else f"{output}/"
 
 
+def _output(text: str) -> str:
+    if not text.strip():  # an unset variable must not mean the root of the disk
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
 def _features(text: str) -> list[int]:
-    known = vision.Feature.Type
+    known = {name: number for name, number in vision.Feature.Type.items() if number}
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in known.keys()]  # noqa: SIM118
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
-        there_are = ", ".join(name for name in known.keys() if known.Value(name))  # noqa: SIM118
-        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or text!r}: there are {there_are}")
-    return [known.Value(name) for name in names]
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(unknown) or repr(text)}: there are {', '.join(known)}"
+        )
+    return [known[name] for name in names]
 
 
 def _number(low: int, high: int) -> Any:

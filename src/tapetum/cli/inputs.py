@@ -25,7 +25,8 @@ def check_inputs(inputs: Sequence[str], manifest: str | None) -> None:
         is_local = not scheme_of(given) and not glob.has_magic(given)
         if is_local and not Path(given).exists():
             raise SettingsError(f"There is no file or folder {given}.")
-    if manifest not in (None, "-") and not Path(str(manifest)).is_file():
+    is_file = manifest is not None and Path(manifest).exists() and not Path(manifest).is_dir()
+    if manifest not in (None, "-") and not is_file:  # a pipe will do: --manifest <(command)
         raise SettingsError(f"There is no manifest file {manifest}.")
 
 
@@ -33,12 +34,13 @@ def image_uris(inputs: Sequence[str], manifest: str | None, stores: Stores) -> I
     """The images' URIs or paths as they will be named in the output, streamed in a fixed order:
     inputs as given, folders and prefixes sorted, then the manifest's lines."""
     for given in inputs:
-        yield from _expanded(given, stores)
+        for uri in _expanded(given, stores):
+            yield _checked(uri)
     if manifest == "-":
-        yield from _lines(sys.stdin)
+        yield from _lines(sys.stdin.buffer, "standard input")
     elif manifest is not None:
-        with Path(manifest).open(encoding="utf-8") as lines:
-            yield from _lines(lines)
+        with Path(manifest).open("rb") as lines:
+            yield from _lines(lines, manifest)
 
 
 def _expanded(given: str, stores: Stores) -> Iterator[str]:
@@ -75,7 +77,21 @@ def _is_image(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 
-def _lines(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        if uri := line.strip():
+def _checked(uri: str) -> str:
+    """``uri``, which is text: a file name on Linux may be any bytes."""
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        shown = ascii(uri)
+        raise SettingsError(f"The file name {shown} is not UTF-8; rename the file.") from None
+    return uri
+
+
+def _lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        try:
+            uri = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError:
+            raise SettingsError(f"Line {number} of {name} is not UTF-8.") from None
+        if uri:
             yield uri

@@ -12,6 +12,8 @@ from tapetum.cli import ExitCode
 from tapetum.errors import ModelError
 from tapetum.models.manifest import Manifest
 
+_WIDE = 1000
+
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
@@ -41,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
             weight.licence, weight.sha256, state,
         )  # fmt: skip
     console = Console()
+    if not console.is_terminal:  # a line per row, for grep
+        console = Console(width=_WIDE)
     console.print(table)
     for problem in problems:
-        console.print(problem, style="red")
+        console.print(problem, style="red", markup=False, soft_wrap=True)
     return ExitCode.FAILED if problems else ExitCode.OK
