@@ -49,6 +49,9 @@ _COMMAND_LINE_RULES = (
 )
 
 
+#: Of threads that run tasks behind doors. Measured with both cores busy: GetOperation is answered
+#: about twice as often as at 0, at no cost to the batch while nothing else wants the cores.
+TASK_NICENESS = 10
 #: Seconds that calls in progress have to finish when the server stops.
 SHUTDOWN_SECONDS = 5
 
@@ -71,12 +74,14 @@ def features() -> list[Feature]:
 class Engine:
     """Everything behind the doors: stores, models, ledger, workers, service."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, stores: Stores) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, stores: Stores, niceness: int = 0
+    ) -> None:
         self.stores = stores
         self.ledger = ledger
         self.sessions = Sessions(Manifest.packaged())
         self.annotator = Annotator(stores, detectors(self.sessions), features())
-        self.executor = LocalExecutor(self.annotator, settings.worker_count)
+        self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
         self.service = Service(ledger, self.executor, self.dispatcher, settings.project)
 
@@ -90,7 +95,7 @@ class Engine:
             raise SettingsError(f"The data folder cannot be made: {error}.") from error
         ledger = SqlLedger(settings.data_dir / "ledger.sqlite")
         stores = Stores(settings.buckets_dir, settings.bucket_rules, _web(settings))
-        return cls(settings, ledger, stores)
+        return cls(settings, ledger, stores, TASK_NICENESS)
 
     @classmethod
     def of_command_line(cls, settings: Settings) -> Engine:

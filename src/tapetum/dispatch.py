@@ -200,7 +200,7 @@ class Dispatcher:
         elif isinstance(error, TaskStopped):
             self._ledger.release(claim)
         elif isinstance(error, OperationError):
-            log.error("operation failed: %s: %s", where, error)
+            log.error("operation failed: %s: %s (%s)", where, error, error.__cause__)
             self._ledger.fail(claim, error.code, error.message)
         elif claim.strikes >= MAX_STRIKES:
             log.error("operation given up: %s", where, exc_info=error)

@@ -6,6 +6,9 @@ once however many workers use it.
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
@@ -17,13 +20,20 @@ from tapetum.plan import Task
 
 class LocalExecutor:
     """``workers`` tasks side by side, and as many calls that wait for their answer, which
-    therefore never queue behind a batch."""
+    therefore never queue behind a batch.
 
-    def __init__(self, annotator: Annotator, workers: int) -> None:
+    Threads that run tasks have the niceness ``niceness`` (0 to 19; Linux only, elsewhere a
+    thread has none of its own): behind doors, calls are short and somebody waits for them, and a
+    batch has time.
+    """
+
+    def __init__(self, annotator: Annotator, workers: int, niceness: int = 0) -> None:
         cv2.setNumThreads(1)  # the workers already fill the cores
         self._annotator = annotator
         self._workers = workers
-        self._tasks = ThreadPoolExecutor(workers, thread_name_prefix="task")
+        self._tasks = ThreadPoolExecutor(
+            workers, thread_name_prefix="task", initializer=_be_nice, initargs=(niceness,)
+        )
         self._calls = ThreadPoolExecutor(workers, thread_name_prefix="call")
 
     @property
@@ -39,3 +49,8 @@ class LocalExecutor:
     def close(self) -> None:
         self._tasks.shutdown()
         self._calls.shutdown(cancel_futures=True)
+
+
+def _be_nice(niceness: int) -> None:
+    if niceness and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

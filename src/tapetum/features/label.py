@@ -35,7 +35,7 @@ class LabelDetection:
         ``score`` is the probability of the word; ``topicality`` repeats it, as in the service's
         records. The field stays unset when no word reaches 0.5.
         """
-        candidates = self._vocabulary.candidates(signals.of(ImageClasses).logits)
+        candidates = self._vocabulary.candidates(signals.of(ImageClasses).logits, LOWEST_SCORE)
         for label in chosen(candidates, ask.max_results):
             annotation = response.label_annotations.add(
                 description=label.description, score=label.score, topicality=label.score

@@ -64,6 +64,7 @@ class Vocabulary:
         sizes = np.array([len(word.classes) for word in self.words])
         self._members = np.array([index for word in self.words for index in word.classes])
         self._starts = sizes.cumsum() - sizes
+        self._specificities = [math.log2(classes / len(word.classes)) for word in self.words]
 
     @classmethod
     def packaged(cls) -> Self:
@@ -92,18 +93,18 @@ class Vocabulary:
             )
         return cls(merged.values(), len(leaves))
 
-    def candidates(self, logits: NDArray[np.float32]) -> list[LabelCandidate]:
-        """Every word with its score, unsorted. ``logits``: ``float32[classes]``."""
+    def candidates(self, logits: NDArray[np.float32], lowest: float = 0.0) -> list[LabelCandidate]:
+        """Every word of score ``lowest`` and more, unsorted. ``logits``: ``float32[classes]``."""
         probabilities = softmax(logits, TEMPERATURE)
         sums = np.add.reduceat(probabilities[self._members], self._starts)
         return [
             LabelCandidate(
-                description=word.description,
-                mid=word.mid,
-                score=min(1.0, score),
-                specificity=math.log2(self.classes / len(word.classes)),
+                description=self.words[index].description,
+                mid=self.words[index].mid,
+                score=min(1.0, float(sums[index])),
+                specificity=self._specificities[index],
             )
-            for word, score in zip(self.words, sums.tolist(), strict=True)
+            for index in np.flatnonzero(sums >= lowest).tolist()
         ]
 
 
