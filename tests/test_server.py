@@ -68,7 +68,7 @@ def test_sigterm_ends_an_idle_server_with_0(start_server):
 
 
 def test_sigterm_gives_back_what_runs_and_the_next_server_finishes_it(start_server, photos):
-    server = start_server("--workers", "2")
+    server = start_server("--workers", "2", "--lease", "600")
     name = start_batch(server, photos, images=200)
     wait_for(lambda: written(server))
     assert server.stop() == 0
@@ -76,7 +76,7 @@ def test_sigterm_gives_back_what_runs_and_the_next_server_finishes_it(start_serv
     assert 0 < len(some) < 200
     assert "Traceback" not in server.log.read_text()
 
-    again = start_server("--workers", "2")  # needs no lease to run out: the tasks were given back
+    again = start_server("--workers", "2")  # no lease runs out in time: the tasks were given back
     operation = wait_for(lambda: (now := get(again, name)).done and now)
     assert not operation.HasField("error")
     assert len(written(again)) == 200
