@@ -141,9 +141,13 @@ def _is_object(entry: os.DirEntry[str], root: Path) -> bool:
 def _resolved(path: Path, *, strict: bool = False) -> Path:
     """``path`` without links. Links in a circle are an `OSError` like everything else."""
     try:
-        return path.resolve(strict=strict)
-    except RuntimeError as error:  # Python 3.11 and 3.12
-        raise OSError(errno.ELOOP, "links in a circle") from error
+        resolved = path.resolve(strict=strict)
+        is_circle = resolved.is_symlink()  # Python 3.13 resolves as far as it can
+    except RuntimeError:  # Python 3.11 and 3.12
+        is_circle = True
+    if is_circle:
+        raise OSError(errno.ELOOP, "links in a circle")
+    return resolved
 
 
 _NOT_FOUND = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
