@@ -14,6 +14,8 @@ import pytest
 from google.cloud import vision_v1
 from PIL import Image
 
+from tapetum import app
+
 BAD = (3, "Bad image data.")
 TOO_LARGE = (3, "Image too large. Please limit to 75 megapixels.")
 
@@ -113,7 +115,7 @@ def outcome(server, photos, request):
             requests=[
                 {
                     "image": {"source": {"image_uri": uri}},
-                    "features": [{"type_": kind} for kind in (4, 5, 7, 9)],
+                    "features": [{"type_": feature.type} for feature in app.features()],
                 }
                 for uri in expected
             ],

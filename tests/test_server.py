@@ -23,6 +23,8 @@ from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcTransport
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
+from tapetum import app
+
 
 def wait_for(condition, seconds: float = 60):
     until = time.monotonic() + seconds
@@ -234,7 +236,7 @@ def test_two_runs_write_the_same_bytes(start_server, photos):
                 requests=[
                     {
                         "image": {"source": {"image_uri": f"gs://photos/{name}"}},
-                        "features": [{"type_": kind} for kind in (4, 5, 7, 9, 1)],
+                        "features": [{"type_": feature.type} for feature in app.features()],
                     }
                     for name in names
                 ],

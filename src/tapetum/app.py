@@ -18,9 +18,15 @@ import uvicorn
 
 from tapetum.annotator import Annotator
 from tapetum.detectors import Detector
+from tapetum.detectors.adult import AdultDetector
+from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.colours import ColourDetector
+from tapetum.detectors.face_glance import FaceGlancer
+from tapetum.detectors.faces import FaceDetector
+from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
+from tapetum.detectors.surface import SurfaceDetector
 from tapetum.detectors.text import TextDetector
 from tapetum.dispatch import Dispatcher
 from tapetum.door import front, grpc, rest
@@ -28,8 +34,11 @@ from tapetum.errors import SettingsError
 from tapetum.executors.local import LocalExecutor
 from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
+from tapetum.features.faces import FaceDetection
 from tapetum.features.label import LabelDetection
+from tapetum.features.objects import ObjectLocalization
 from tapetum.features.properties import ImageProperties
+from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.features.text import TextDetection
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
@@ -59,16 +68,30 @@ SHUTDOWN_SECONDS = 5
 def detectors(sessions: Sessions) -> list[Detector[Any]]:
     """One detector per kind of signal."""
     return [
-        ImageClassifier(sessions),
+        AdultDetector(sessions),
+        CaptionDetector(sessions),
         ColourDetector(),
+        FaceDetector(sessions),
+        FaceGlancer(sessions),
+        ImageClassifier(sessions),
+        ObjectDetector(sessions),
         SaliencyDetector(),
+        SurfaceDetector(),
         TextDetector(sessions),
     ]
 
 
 def features() -> list[Feature]:
     """One feature per feature type this server answers."""
-    return [CropHints(), ImageProperties(), LabelDetection(), TextDetection()]
+    return [
+        CropHints(),
+        FaceDetection(),
+        ImageProperties(),
+        LabelDetection(),
+        ObjectLocalization(),
+        SafeSearchDetection(),
+        TextDetection(),
+    ]
 
 
 class Engine:

@@ -9,11 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.detectors import Signals
+from tapetum.detectors.faces import Faces
+from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency, SaliencyDetector
 from tapetum.errors import InvalidImageParameter
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints, CropSearch
 from tapetum.picture import Picture
+
+NO_OBJECTS = Objects(
+    np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
+)
 
 
 def hints(importance, width, height, ratios=(), max_results=10):
@@ -21,7 +27,7 @@ def hints(importance, width, height, ratios=(), max_results=10):
     context = vision_v1.ImageContext.pb(
         vision_v1.ImageContext(crop_hints_params={"aspect_ratios": list(ratios)})
     )
-    signals = Signals([Saliency(importance)])
+    signals = Signals([Saliency(importance), Faces(()), NO_OBJECTS])
     CropHints().describe(Ask(max_results, width, height, context), signals, response)
     return list(response.crop_hints_annotation.crop_hints)
 

@@ -10,13 +10,24 @@ from google.cloud import vision_v1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.detectors import Signals
-from tapetum.detectors.classes import ImageClasses
+from tapetum.decode import decode
+from tapetum.detectors import Detector, Signals
+from tapetum.detectors.captions import CaptionDetector, Captions
+from tapetum.detectors.classes import ImageClasses, ImageClassifier
+from tapetum.detectors.face_glance import FaceGlance, FaceGlancer
+from tapetum.detectors.objects import ObjectDetector, Objects
+from tapetum.detectors.surface import Surface, SurfaceDetector
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection, chosen
 from tapetum.features.vocabulary import LabelCandidate, Vocabulary, softmax
+from tapetum.models.manifest import Manifest
+from tapetum.models.session import Sessions
+from tapetum.picture import Picture
 
-TABBY, TIGER_CAT, PERSIAN, SUNGLASS, SUNGLASSES = 281, 282, 283, 836, 837
+TABBY, TIGER_CAT, PERSIAN, SUNGLASS, SUNGLASSES, KUVASZ = 281, 282, 283, 836, 837, 222
+PERSON, CAR, CAT, DOG, SHEEP, GIRAFFE = 0, 2, 15, 16, 18, 23  # of COCO
+PHOTOGRAPH = Surface(flatness=0.2, composition=0.7)
+WIDTH, HEIGHT = 640, 480
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +50,55 @@ def logits_of(shares: dict[int, float]) -> np.ndarray:
     return (np.log(probabilities) * 0.7).astype(np.float32)
 
 
-def labels_of(logits: np.ndarray, max_results: int = 10) -> list:
+NOTHING = np.zeros(1000, dtype=np.float32)
+
+
+def objects(*found: tuple[int, float, float]) -> Objects:
+    """Objects of (class, raw score, share of the picture that the box covers)."""
+    boxes = [(0, 0, WIDTH * share, HEIGHT) for _, _, share in found]
+    return Objects(
+        np.array(boxes, dtype=np.float32).reshape(-1, 4),
+        np.array([score for _, score, _ in found], dtype=np.float32),
+        np.array([kind for kind, _, _ in found], dtype=np.int64),
+    )
+
+
+def lines(count: int, share: float) -> Captions:
+    return Captions(np.zeros((count, 4, 2), dtype=np.float32), share)
+
+
+def faces(*found: tuple[float, float, float]) -> FaceGlance:
+    """Faces of (side as a share of the width, score, happy)."""
+    sides, scores, happy = np.array(found, dtype=np.float32).reshape(-1, 3).T
+    boxes = np.stack([0 * sides, 0 * sides, sides * WIDTH, sides * WIDTH], axis=1)
+    return FaceGlance(boxes, scores, happy)
+
+
+def labels_of(
+    logits: np.ndarray,
+    max_results: int = 10,
+    *,
+    things: Objects | None = None,
+    text: Captions | None = None,
+    seen: FaceGlance | None = None,
+    surface: Surface = PHOTOGRAPH,
+) -> list:
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
-    embedding = np.zeros(1280, dtype=np.float32)
-    signals = Signals([ImageClasses(logits, embedding)])
-    context = vision_v1.ImageContext.pb(vision_v1.ImageContext())
-    LabelDetection().describe(Ask(max_results, 640, 480, context), signals, response)
+    signals = Signals(
+        [
+            ImageClasses(logits, np.zeros(1280, dtype=np.float32)),
+            things if things is not None else objects(),
+            text if text is not None else lines(0, 0.0),
+            seen if seen is not None else faces(),
+            surface,
+        ]
+    )
+    LabelDetection().describe(Ask(max_results, WIDTH, HEIGHT, None), signals, response)
     return list(response.label_annotations)
+
+
+def words_of(*arguments, **named) -> dict[str, float]:
+    return {label.description: label.score for label in labels_of(*arguments, **named)}
 
 
 def test_broad_words_are_sums_of_narrow_ones(vocabulary):
@@ -58,11 +111,7 @@ def test_broad_words_are_sums_of_narrow_ones(vocabulary):
 
 def test_labels_are_sorted_thresholded_and_carry_their_score_as_topicality():
     labels = labels_of(logits_of({TABBY: 0.6, PERSIAN: 0.3}))
-    described = [label.description for label in labels]
-    assert described[0] == "Animal"
-    assert "Cat" in described
-    assert "Tabby cat" in described
-    assert "Persian cat" not in described
+    assert [label.description for label in labels] == ["Animal", "Cat", "Tabby cat"]
     assert [-label.score for label in labels] == sorted(-label.score for label in labels)
     assert all(label.topicality == label.score for label in labels)
     assert all(0.5 <= label.score <= 1 for label in labels)
@@ -78,7 +127,7 @@ def test_nothing_likely_leaves_the_field_unset():
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
 def test_a_limit_keeps_the_narrow_word(limit):
     labels = labels_of(logits_of({TABBY: 0.97}), limit)
-    assert len(labels) == limit
+    assert len(labels) == min(limit, 3)
     assert "Tabby cat" in [label.description for label in labels]
 
 
@@ -104,6 +153,147 @@ def test_classes_of_one_name_are_one_word():
     found = [label for label in labels if label.description == "Sunglasses"]
     assert len(found) == 1
     assert found[0].score == pytest.approx(0.95, abs=1e-3)
+
+
+def test_of_a_long_chain_three_words_are_said():
+    assert list(words_of(logits_of({KUVASZ: 0.97}))) == ["Animal", "Dog", "Kuvasz"]
+
+
+def test_two_chains_have_their_words_each():
+    # A lion's share each: both are seen, neither is sure.
+    words = words_of(logits_of({KUVASZ: 0.6}), things=objects((CAR, 0.7, 0.2)))
+    assert {"Animal", "Dog", "Kuvasz", "Car", "Vehicle"} == set(words)
+
+
+def test_an_animal_of_no_kind_is_none():
+    # What the network says of noise: 40 of 100 classes are animals.
+    blurred = dict.fromkeys(range(398), 0.55 / 398)
+    assert labels_of(logits_of(blurred)) == []
+    sure = dict.fromkeys(range(398), 0.85 / 398)
+    assert "Animal" in words_of(logits_of(sure))
+
+
+def test_objects_are_named_with_their_probability_and_the_head_of_their_chain():
+    labels = labels_of(NOTHING, things=objects((CAT, 0.8, 0.2), (CAT, 0.7, 0.2)))
+    assert [label.description for label in labels] == ["Animal", "Cat"]
+    assert {label.mid for label in labels} == {"/m/0jbk", "/m/01yrx"}
+    assert 0.6 < labels[0].score < 1
+    (giraffe,) = labels_of(NOTHING, things=objects((GIRAFFE, 0.8, 0.2)))
+    assert (giraffe.description, giraffe.mid[:3]) == ("Giraffe", "/m/")
+
+
+def test_faint_and_tiny_objects_are_not_named():
+    assert labels_of(NOTHING, things=objects((CAT, 0.3, 0.5), (DOG, 0.9, 0.005))) == []
+    many = objects(*[(DOG, 0.9, 0.005)] * 3)
+    assert "Dog" in words_of(NOTHING, things=many)
+
+
+def test_the_classifier_corrects_what_it_sees_better():
+    kuvasz = logits_of({KUVASZ: 0.97})
+    for score in (0.8, 0.99):
+        assert "Sheep" not in words_of(kuvasz, things=objects((SHEEP, score, 0.7)))
+    assert "Car" not in words_of(kuvasz, things=objects((CAR, 0.6, 0.7)))
+    assert "Sheep" in words_of(kuvasz, things=objects((SHEEP, 0.8, 0.2)))  # beside the dog
+    assert "Car" in words_of(kuvasz, things=objects((CAR, 0.99, 0.7)))  # under the dog
+    assert "Person" in words_of(kuvasz, things=objects((PERSON, 0.9, 0.7)))
+    assert "Sheep" in words_of(NOTHING, things=objects((SHEEP, 0.8, 0.7)))
+
+
+def test_the_best_of_two_scores_for_one_word_counts():
+    words = words_of(logits_of({TABBY: 0.6}), things=objects((CAT, 0.99, 0.2)))
+    assert words["Cat"] > 0.9
+    assert words["Tabby cat"] == pytest.approx(0.6, abs=0.01)
+
+
+def test_faces_are_persons_and_may_smile():
+    words = words_of(NOTHING, seen=faces((0.3, 0.8, 0.99), (0.2, 0.7, 0.1)))
+    assert set(words) == {"Human face", "Person", "Smile"}
+    assert words["Person"] == words["Human face"] == pytest.approx(0.8)
+    assert set(words_of(NOTHING, seen=faces((0.3, 0.8, 0.7)))) == {"Human face", "Person"}
+
+
+def test_what_a_portrait_wears_must_be_sure():
+    gown = logits_of({400: 0.7})
+    assert "Academic gown" in words_of(gown, seen=faces((0.2, 0.8, 0.0)))
+    assert "Academic gown" not in words_of(gown, seen=faces((0.5, 0.8, 0.0)))
+
+
+def test_a_page_has_text_and_no_animal():
+    words = words_of(logits_of({TABBY: 0.97}), things=objects((DOG, 0.9, 0.3)), text=lines(20, 0.3))
+    assert set(words) == {"Text", "Font", "Document"}
+    assert words["Text"] == pytest.approx(0.8)
+
+
+def test_a_sign_keeps_its_words():
+    words = words_of(logits_of({919: 0.97}), text=lines(3, 0.1))
+    assert set(words) == {"Traffic sign", "Text", "Font"}
+    assert "Text" not in words_of(logits_of({919: 0.97}), text=lines(3, 0.02))
+
+
+def test_the_classes_of_pages_are_text():
+    words = words_of(logits_of({916: 0.5, 922: 0.4}), things=objects((73, 0.9, 0.5)))
+    assert list(words) == ["Text"]
+    assert words["Text"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_noise_and_drawings_are_held_to_more():
+    tabby, noise = logits_of({TABBY: 0.8}), Surface(0.0, 0.1)
+    assert labels_of(tabby, things=objects((DOG, 0.9, 0.3)), surface=noise) == []
+    drawing = Surface(0.95, 0.7)
+    assert "Tabby cat" not in words_of(tabby, surface=drawing)
+    assert "Tabby cat" in words_of(logits_of({TABBY: 0.97}), surface=drawing)
+
+
+@pytest.fixture(scope="module")
+def detectors() -> list[Detector]:
+    sessions = Sessions(Manifest.packaged())
+    kinds = (ImageClassifier, ObjectDetector, CaptionDetector, FaceGlancer)
+    return [*(kind(sessions) for kind in kinds), SurfaceDetector()]
+
+
+def words_for(detectors, picture: Picture) -> dict[str, float]:
+    signals = Signals(detector.detect([picture])[0] for detector in detectors)
+    response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
+    ask = Ask(10, picture.width, picture.height, None)
+    LabelDetection().describe(ask, signals, response)
+    return {label.description: label.score for label in response.label_annotations}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cat.jpg", {"Animal", "Cat"}),
+        ("dog.jpg", {"Animal", "Dog", "German Shepherd Dog"}),
+        ("horses.jpg", {"Animal", "Horse"}),
+        ("coffee.jpg", {"Coffee", "Coffee cup"}),
+        ("astronaut.jpg", {"Person", "Human face", "Smile"}),
+        ("brandenburg-gate.jpg", {"Triumphal arch"}),
+        ("page.png", {"Text", "Font", "Document"}),
+    ],
+)
+def test_the_example_photographs(detectors, photos, name, words):
+    picture = decode((photos / name).read_bytes(), max)
+    found = words_for(detectors, picture)
+    assert words <= set(found)
+    if name == "page.png":
+        assert words == set(found)
+
+
+@pytest.mark.parametrize("what", ["black", "white", "sky", "ramp", "noise", "coarse noise"])
+@pytest.mark.parametrize("size", [(480, 640), (1, 1), (8, 8), (5000, 75)])
+def test_blanks_and_noise_have_no_label(detectors, what, size):
+    generator = np.random.default_rng(5)
+    height, width = size
+    grain = 12 if what == "coarse noise" else 1
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    if what in ("white", "sky"):
+        pixels[:] = (255, 255, 255) if what == "white" else (135, 190, 235)
+    elif what == "ramp":
+        pixels[:] = np.linspace(0, 255, width)[:, np.newaxis]
+    elif "noise" in what:
+        spots = generator.integers(0, 256, (-(-height // grain), -(-width // grain), 3), np.uint8)
+        pixels = spots.repeat(grain, axis=0).repeat(grain, axis=1)[:height, :width].copy()
+    assert words_for(detectors, Picture(pixels, width, height)) == {}
 
 
 @settings(max_examples=30)

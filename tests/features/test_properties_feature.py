@@ -6,6 +6,8 @@ from google.cloud import vision_v1
 
 from tapetum.detectors import Signals
 from tapetum.detectors.colours import Colour, DominantColours
+from tapetum.detectors.faces import Faces
+from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints
@@ -22,7 +24,8 @@ def described(*features, max_results=10, ratios=(1.0,)):
         vision_v1.ImageContext(crop_hints_params={"aspect_ratios": list(ratios)})
     )
     importance = np.full((6, 8), 1 / 48, dtype=np.float32)
-    signals = Signals([COLOURS, Saliency(importance)])
+    nothing = Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int))
+    signals = Signals([COLOURS, Saliency(importance), Faces(()), nothing])
     for feature in features:
         feature.describe(Ask(max_results, 640, 480, context), signals, response)
     return response

@@ -74,10 +74,18 @@ class LineFinder:
         """
         rows, columns = pixels.shape[:2]
         width, height = input_size(columns, rows)
-        (kernels,) = self._sessions.load(NETWORK).run(_network_input(pixels, width, height))
-        quads = _rectangles(kernels[0, 0, :height, :width])
         back = np.array([columns / width, rows / height], dtype=np.float32)
-        return reading_order([quad * back for quad in quads])
+        return reading_order([quad * back for quad in self.find_at(pixels, width, height)])
+
+    def find_at(
+        self, pixels: NDArray[np.uint8], width: int, height: int
+    ) -> list[NDArray[np.float32]]:
+        """The lines that show when ``pixels`` are seen as ``width×height``, in no order.
+
+        Each is a rectangle as in `find`, but in pixels of that size.
+        """
+        (kernels,) = self._sessions.load(NETWORK).run(_network_input(pixels, width, height))
+        return _rectangles(kernels[0, 0, :height, :width])
 
 
 def _network_input(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float32]:

@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.detectors import Signals
+from tapetum.detectors.faces import Faces
+from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency
 from tapetum.errors import InvalidImageParameter
 from tapetum.features import Ask
+from tapetum.features.importance import importance
 
 CROP_HINTS = 9  # Feature.Type
 _MOST_RATIOS = 16  # the API ignores further ones
@@ -45,10 +48,10 @@ class Crop:
 
 
 class CropHints:
-    """`Saliency` → ``crop_hints_annotation``."""
+    """`Saliency`, `Faces` and `Objects` → ``crop_hints_annotation``."""
 
     type = CROP_HINTS
-    needs = (Saliency,)
+    needs = (Saliency, Faces, Objects)
 
     def describe(self, ask: Ask, signals: Signals, response: Any) -> None:
         """One hint per aspect ratio (width / height) of the request, in its order, the first 16;
@@ -57,7 +60,7 @@ class CropHints:
         Raises `tapetum.errors.InvalidImageParameter` for a ratio that is not positive and finite.
         """
         ratios = aspect_ratios(ask.image_context)
-        search = CropSearch(signals.of(Saliency).importance, ask.width, ask.height)
+        search = CropSearch(importance(signals, ask.width, ask.height), ask.width, ask.height)
         crops = [search.of_ratio(ratio) for ratio in ratios] if ratios else [search.best()]
         # IMAGE_PROPERTIES may have spoken first and left its whole-image hint.
         del response.crop_hints_annotation.crop_hints[:]
@@ -83,7 +86,7 @@ class CropSearch:
     ``importance``: ``h×w``, non-negative, sums to 1, spread evenly within each of its entries.
     """
 
-    def __init__(self, importance: NDArray[np.float32], width: int, height: int) -> None:
+    def __init__(self, importance: Floats, width: int, height: int) -> None:
         density = np.asarray(importance, dtype=np.float64)
         self._width, self._height = width, height
         self._integral = np.zeros((density.shape[0] + 1, density.shape[1] + 1))

@@ -1,0 +1,97 @@
+"""What the map of importance makes of faces, objects and saliency."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from google.cloud import vision_v1
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapetum.decode import decode
+from tapetum.detectors import Signals
+from tapetum.detectors.faces import Face, FaceDetector, Faces
+from tapetum.detectors.objects import Objects
+from tapetum.detectors.saliency import Saliency, SaliencyDetector
+from tapetum.features import Ask
+from tapetum.features.crop_hints import CropHints
+from tapetum.features.importance import importance
+from tapetum.models.manifest import Manifest
+from tapetum.models.session import Sessions
+
+WIDTH, HEIGHT = 400, 300
+
+
+def face(box, confidence=0.9) -> Face:
+    nothing = np.zeros((5, 2)), np.zeros((468, 3))
+    looks = np.zeros(7, dtype=np.float32), 1.0, 100.0, 0.0
+    return Face(box, *nothing, confidence, 1.0, 0.0, 0.0, 0.0, *looks)
+
+
+def signals(faces=(), boxes=(), scores=()) -> Signals:
+    flat = np.full((30, 40), 1 / 1200, dtype=np.float32)
+    objects = Objects(
+        np.array(boxes, dtype=np.float32).reshape(-1, 4),
+        np.array(scores, dtype=np.float32),
+        np.zeros(len(scores), dtype=np.int64),
+    )
+    return Signals([Saliency(flat), Faces(tuple(face(box) for box in faces)), objects])
+
+
+def inside(density, box) -> float:
+    x0, y0, x1, y1 = (round(edge / 10) for edge in box)
+    return float(density[y0:y1, x0:x1].sum())
+
+
+def test_without_faces_and_objects_it_is_the_saliency():
+    density = importance(signals(), WIDTH, HEIGHT)
+    assert density == pytest.approx(np.full((30, 40), 1 / 1200))
+
+
+def test_a_face_outweighs_an_object_and_an_object_the_rest():
+    face_box, object_box = (50, 50, 100, 100), (250, 150, 300, 200)
+    density = importance(signals([face_box], [object_box], [0.95]), WIDTH, HEIGHT)
+    assert density.sum() == pytest.approx(1)
+    assert inside(density, (40, 40, 110, 110)) > 0.5
+    assert 0.15 < inside(density, object_box) < 0.3
+    assert inside(density, (320, 220, 370, 270)) < 0.01
+
+
+def test_an_unlikely_object_counts_for_nothing():
+    density = importance(signals([], [(0, 0, 50, 50)], [0.03]), WIDTH, HEIGHT)
+    assert density == pytest.approx(importance(signals(), WIDTH, HEIGHT))
+
+
+coordinates = st.floats(-500, 900)
+
+
+@given(st.lists(st.tuples(coordinates, coordinates, coordinates, coordinates), max_size=4))
+def test_any_boxes_give_a_map(boxes):
+    density = importance(signals(boxes), WIDTH, HEIGHT)
+    assert density.sum() == pytest.approx(1)
+    assert density.min() >= 0
+
+
+@pytest.mark.parametrize("name", ["astronaut.jpg", "mariachi.jpg"])
+@pytest.mark.parametrize("ratio", [0.6, 1.0, 1.6, 2.2])
+def test_no_face_is_cut_in_two(photos, name, ratio):
+    sessions = Sessions(Manifest.packaged())
+    faces_of, saliency_of = FaceDetector(sessions), SaliencyDetector()
+    picture = decode((photos / name).read_bytes(), faces_of.side)
+    [faces], [saliency] = faces_of.detect([picture]), saliency_of.detect([picture])
+    assert faces.faces
+    none = Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
+    context = vision_v1.ImageContext.pb(
+        vision_v1.ImageContext(crop_hints_params={"aspect_ratios": [ratio]})
+    )
+    response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
+    ask = Ask(10, picture.width, picture.height, context)
+    CropHints().describe(ask, Signals([faces, saliency, none]), response)
+    [hint] = response.crop_hints_annotation.crop_hints
+    corners = hint.bounding_poly.vertices
+    for one in faces.faces:
+        x0, y0, x1, y1 = one.box
+        wide = min(corners[1].x, x1) - max(corners[0].x, x0)
+        high = min(corners[2].y, y1) - max(corners[0].y, y0)
+        share = max(0, wide) * max(0, high) / ((x1 - x0) * (y1 - y0))
+        assert share < 0.05 or share > 0.95, one.box
