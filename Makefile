@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install install-dev demo test lint unit azurite bench lock clean
+.PHONY: help install install-dev demo test lint unit azurite bench quality lock clean
 
 help:
 	@echo "make demo      the main job on real photographs, start to finish"
@@ -12,6 +12,7 @@ help:
 	@echo "make install   only .venv/bin/tapetum"
 	@echo "make bench     speed and memory, as ratios"
 	@echo "make azurite   the Azure emulator, for the tests that are skipped without it"
+	@echo "make quality   every quality metric on the development sets (DATA=folder)"
 	@echo "make lock      renew requirements.lock and requirements-dev.lock"
 
 install: $(VENV)/.installed
@@ -53,6 +54,12 @@ azurite: .azurite/installed
 
 bench: install-dev
 	$(BIN)/python -m bench
+
+# The development sets are not part of the project: DATA says where they are.
+DATA ?= ../shared/data/eval
+
+quality: install-dev
+	$(BIN)/python -m bench.quality --data $(DATA) --json build/quality.json --sheet build/contact-sheet.html
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate pyproject.toml --output-file requirements.lock

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import inputs, machine, memory, serving, throughput
+from bench import features, inputs, machine, memory, serving, throughput
 from bench.rows import Row
 
 _CAVEATS = (
@@ -57,6 +57,10 @@ def _throughput(files: Sequence[Path], quick: bool) -> list[Row]:
     return throughput.measure(files, rounds=1 if quick else 3)
 
 
+def _features(files: Sequence[Path], quick: bool) -> list[Row]:
+    return features.measure(files[: 11 if quick else 44])
+
+
 def _memory(files: Sequence[Path], quick: bool) -> list[Row]:
     return memory.measure(files, 200, 600 if quick else 2000)
 
@@ -64,6 +68,7 @@ def _memory(files: Sequence[Path], quick: bool) -> list[Row]:
 _MEASUREMENTS: dict[str, Callable[[Sequence[Path], bool], list[Row]]] = {
     "serving": _serving,
     "throughput": _throughput,
+    "features": _features,
     "memory": _memory,
 }
 

@@ -19,10 +19,10 @@ import cv2
 
 from bench import machine
 from bench.rows import Row
-from tapetum import vision
+from tapetum import app, vision
 from tapetum.app import Engine
 from tapetum.decode import decode
-from tapetum.detectors.classes import ImageClassifier
+from tapetum.features.label import LabelDetection
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.settings import Settings
@@ -34,8 +34,7 @@ def measure(files: Sequence[Path], rounds: int) -> list[Row]:
     """LABEL_DETECTION over ``files``, ``rounds`` times, the bound before and after each."""
     cv2.setNumThreads(1)
     began = time.perf_counter()
-    classifier = ImageClassifier(Sessions(Manifest.packaged()))
-    look = _looker(classifier)
+    look = _looker(Sessions(Manifest.packaged()))
     look(files[0])
     loading = time.perf_counter() - began
 
@@ -67,15 +66,24 @@ def measure(files: Sequence[Path], rounds: int) -> list[Row]:
             note="more CPU time than the bound has, as a part of it"),
         Row("batch: cores kept busy", cpu / wall / cores, "", note="of the cores, by the batch"),
         Row("batch: efficiency of bare threads", bound / best, "",
-            note="the same two calls in a thread per core and nothing else: what is reachable"),
+            note="the same calls in a thread per core and nothing else: what is reachable"),
         Row("batch: cores busy with other work", others, "", note="other processes meanwhile"),
         Row("model load", loading, "s", note="weights checked, session built, first image"),
     ]  # fmt: skip
 
 
-def _looker(classifier: ImageClassifier) -> Callable[[Path], None]:
+def _looker(sessions: Sessions) -> Callable[[Path], None]:
+    """Decodes a file and runs what LABEL_DETECTION needs to be seen."""
+    needs = LabelDetection().needs
+    detectors = [one for one in app.detectors(sessions) if one.signal in needs]
+
+    def side(width: int, height: int) -> int:
+        return max(one.side(width, height) for one in detectors)
+
     def look(file: Path) -> None:
-        classifier.detect([decode(file.read_bytes(), classifier.side)])
+        picture = decode(file.read_bytes(), side)
+        for one in detectors:
+            one.detect([picture])
 
     return look
 

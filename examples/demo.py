@@ -24,7 +24,8 @@ from rich.table import Table
 
 PHOTOS = Path(__file__).parent / "photos"
 READY = "tapetum is ready on http://"
-FEATURES = ["LABEL_DETECTION", "TEXT_DETECTION", "IMAGE_PROPERTIES", "CROP_HINTS"]
+FEATURES = ["LABEL_DETECTION", "OBJECT_LOCALIZATION", "FACE_DETECTION", "TEXT_DETECTION"]
+FEATURES += ["SAFE_SEARCH_DETECTION", "IMAGE_PROPERTIES", "CROP_HINTS"]
 
 
 # ------------------------------------------------------------------------------------------------
@@ -88,19 +89,20 @@ def main() -> int:
 
 def table_of(responses: list[dict[str, object]]) -> Table:
     """What was found, a row per image."""
-    table = Table("image", "labels", "text", "colours", "crop")
+    table = Table("image", "labels", "objects", "faces", "text", "adult", "colours")
     for found in responses:
         labels = [label["description"] for label in found.get("labelAnnotations", [])]
+        things = [thing["name"] for thing in found.get("localizedObjectAnnotations", [])]
         text = found.get("textAnnotations", [{}])[0].get("description", "")
         colours = found["imagePropertiesAnnotation"]["dominantColors"]["colors"]
-        crop = found["cropHintsAnnotation"]["cropHints"][0]["boundingPoly"]["vertices"]
-        corners = [f"{vertex.get('x', 0)},{vertex.get('y', 0)}" for vertex in (crop[0], crop[2])]
         table.add_row(
             Path(found["context"]["uri"]).name,
-            ", ".join(labels[-3:]) or "-",
+            ", ".join(labels[:4]) or "-",
+            ", ".join(dict.fromkeys(things)) or "-",
+            str(len(found.get("faceAnnotations", [])) or "-"),
             shortened(" ".join(text.split())) or "-",
-            "".join(swatch(colour["color"]) for colour in colours[:5]),
-            " to ".join(corners),
+            found["safeSearchAnnotation"]["adult"].lower().replace("_", " "),
+            "".join(swatch(colour["color"]) for colour in colours[:4]),
         )
     return table
 
