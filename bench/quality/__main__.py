@@ -44,6 +44,7 @@ def main() -> int:
         rows += [{"part": name, **row} for row in _PARTS[name](options.data)]
     Console().print(_table(rows))
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if options.sheet:
         contact_sheet.write(options.sheet, contact_sheet.pictures_of(options.data))
