@@ -41,11 +41,13 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Symbols without a space between them. ``confidence`` is their mean."""
+    """Symbols that belong together. ``confidence`` is their mean. ``spaced``: a space follows on
+    the word's line, or its line ends; Chinese, Japanese and Thai words follow without one."""
 
     quad: Quad
     symbols: tuple[Symbol, ...]
     confidence: float
+    spaced: bool = True
 
     @property
     def text(self) -> str:
@@ -54,22 +56,30 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Words on one line, at least one. ``confidence`` is the mean over the line's symbols."""
+    """Words on one line, at least one, in the order they are read. ``confidence`` is the mean over
+    the line's symbols. ``language`` is the BCP-47 code of the language it was read as, where the
+    reader had to choose one; empty otherwise."""
 
     quad: Quad
     words: tuple[Word, ...]
     confidence: float
+    language: str = ""
 
     @property
     def text(self) -> str:
-        return " ".join(word.text for word in self.words)
+        spaced = (word.text + " " * word.spaced for word in self.words)
+        return "".join(spaced).rstrip(" ")
 
 
 @dataclass(frozen=True, slots=True)
 class TextLines:
-    """The text of one picture: its lines in reading order, none where there is no text."""
+    """The text of one picture: its lines in reading order, none where there is no text.
+
+    ``turn``: how far most of the text is turned clockwise, in degrees: 0, 90, 180 or 270.
+    """
 
     lines: tuple[Line, ...]
+    turn: int = 0
 
 
 class TextDetector:
