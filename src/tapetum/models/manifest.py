@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Self
 
 from tapetum.errors import ModelError
@@ -51,6 +52,12 @@ class Weight:
                 f"manifest: sha256 {found}, expected {self.sha256}. Reinstall with `make install`."
             )
         return content
+
+    def checked_path(self) -> Path:
+        """Where the file lies, for a library that opens it itself; checked as `content` is."""
+        self.content()
+        with as_file(self._traversable()) as path:
+            return path
 
     def size(self) -> int:
         """Bytes on disk."""
