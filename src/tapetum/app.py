@@ -102,7 +102,7 @@ class Engine:
     ) -> None:
         self.stores = stores
         self.ledger = ledger
-        self.sessions = Sessions(Manifest.packaged())
+        self.sessions = Sessions(Manifest.packaged(), precision=settings.precision)
         self.annotator = Annotator(stores, detectors(self.sessions), features())
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)

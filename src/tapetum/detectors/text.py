@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ Point = tuple[float, float]
 Quad = tuple[Point, Point, Point, Point]
 """Top-left, top-right, bottom-right, bottom-left as the text is read: (x, y) in pixels of the
 full-size upright image. Any angle; a corner may lie outside the image."""
+
+
+Found = tuple[NDArray[np.float32], Reading | None]
+"""A line's quadrilateral as `LineFinder` gives it, and what it says: ``None`` for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,20 @@ class TextDetector:
         """One signal per picture. Raises `tapetum.errors.ModelError` when a network is unusable."""
         return [self._lines(picture) for picture in pictures]
 
+    def read_upright(self, pixels: NDArray[np.uint8]) -> list[Found]:
+        """Every line found in ``pixels`` (``uint8`` RGB ``H×W×3``, as large as `side` says) in
+        reading order, and what it says, taking the page to be upright; in pixels of ``pixels``.
+        """
+        return [(quad, self.read_line(pixels, quad)) for quad in self.find(pixels)]
+
+    def find(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """`LineFinder.find`."""
+        return self._finder.find(pixels)
+
+    def read_line(self, pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> Reading | None:
+        """`LineReader.read`: with the corners of ``quad`` moved on by two, upside down."""
+        return self._reader.read(pixels, quad)
+
     def _lines(self, picture: Picture) -> TextLines:
         rows, columns = picture.pixels.shape[:2]
         wanted = _reading_size(picture.width, picture.height)
@@ -109,14 +128,9 @@ class TextDetector:
         pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
-        readings = (self._reader.read(pixels, quad) for quad in self._finder.find(pixels))
-        return TextLines(
-            tuple(
-                _line(reading, scale)
-                for reading in readings
-                if reading is not None and _is_sure(reading)
-            )
-        )
+        found = self.read_upright(pixels)
+        sure = (reading for _, reading in found if reading is not None and _is_sure(reading))
+        return TextLines(tuple(_line(reading, scale) for reading in sure))
 
 
 def _is_sure(reading: Reading) -> bool:
@@ -132,27 +146,27 @@ def _reading_size(width: int, height: int) -> tuple[int, int]:
 
 
 def _line(reading: Reading, scale: NDArray[np.float64]) -> Line:
-    quad = reading.quad * scale
-    words = []
-    for characters in reading.words:
-        symbols = tuple(
-            Symbol(c.text, _stretch(quad, c.start, c.end), c.confidence) for c in characters
-        )
-        confidence = float(np.mean([symbol.confidence for symbol in symbols]))
-        box = _stretch(quad, characters[0].start, characters[-1].end)
-        words.append(Word(box, symbols, confidence))
-    return Line(_stretch(quad, 0, 1), tuple(words), reading.confidence)
-
-
-def _stretch(quad: NDArray[np.float64], start: float, end: float) -> Quad:
-    """The part of ``quad`` (``4×2``) from ``start`` to ``end``, 0..1 along the way it is read."""
-    top_left, top_right, bottom_right, bottom_left = quad
-    top, bottom = top_right - top_left, bottom_right - bottom_left
-    corners = (
-        top_left + start * top,
-        top_left + end * top,
-        bottom_left + end * bottom,
-        bottom_left + start * bottom,
+    characters = [character for word in reading.words for character in word]
+    # Every symbol, then every word, then the line, each with where it starts and ends.
+    stretches = [(c.start, c.end) for c in characters]
+    stretches += [(word[0].start, word[-1].end) for word in reading.words]
+    *quads, whole = _stretches(reading.quad * scale, [*stretches, (0.0, 1.0)])
+    symbols = iter(
+        [Symbol(c.text, q, c.confidence) for c, q in zip(characters, quads, strict=False)]
     )
-    first, second, third, fourth = ((float(x), float(y)) for x, y in corners)
-    return first, second, third, fourth
+    words = []
+    for word, quad in zip(reading.words, quads[len(characters) :], strict=True):
+        own = tuple(islice(symbols, len(word)))
+        confidence = float(np.mean([symbol.confidence for symbol in own]))
+        words.append(Word(quad, own, confidence))
+    return Line(whole, tuple(words), reading.confidence)
+
+
+def _stretches(quad: NDArray[np.float64], stretches: list[tuple[float, float]]) -> list[Quad]:
+    """The parts of ``quad`` (``4×2``) from start to end, 0..1 along the way it is read."""
+    top_left, top_right, bottom_right, bottom_left = quad
+    ends = np.array(stretches)[:, :, np.newaxis]
+    top = top_left + ends * (top_right - top_left)
+    bottom = bottom_left + ends * (bottom_right - bottom_left)
+    corners = np.concatenate([top, bottom[:, ::-1]], axis=1).tolist()
+    return [((a, b), (c, d), (e, f), (g, h)) for (a, b), (c, d), (e, f), (g, h) in corners]
