@@ -10,7 +10,7 @@ known by the language of what was read. Hints stand in for the search.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -30,8 +30,16 @@ DOUBTFUL_DENSITY = 0.8
 SHORTEST_PROBE = 2.0
 """Width over height of a line that may tell the script of its page."""
 
-PROBES = 3
-"""Lines, the longest doubtful ones, that are tried with every script."""
+PROBES, FEWER_PROBES = 3, 2
+"""Lines, the longest doubtful ones, that are tried with every script; fewer on a page of which
+most was read well."""
+
+PROBE_WIDTH = 12.0
+"""Width over height of what is read of such a line: two or three words tell the script, and models
+take several times as long over what they do not know."""
+
+SECOND_LOOKS = 4
+"""Scripts, those that came nearest, for which such a line is read the second way too."""
 
 ACCEPTED = 0.85
 """Mean word confidence from which a script is taken to be that of a line. On the development set
@@ -44,7 +52,9 @@ GOOD = 0.9
 """Mean word confidence from which a line is not read a second way."""
 
 KEPT = 0.6
-"""Least mean word confidence at which a reading is taken at all."""
+KEPT_AMONG_OTHERS = 0.3
+"""Least mean word confidence at which a reading is taken at all; the second on a page that is known
+to be in the script: short words in small print are read right with as little."""
 
 SURE_WORD = 0.7
 """Letters of the script in a word with less confidence may be other letters misread."""
@@ -61,6 +71,9 @@ SURE_LANGUAGE = 0.5
 MARGIN = 10
 """Pixels around a line in which its row is looked for."""
 
+SMALL_PRINT, ENLARGED = 32, 48
+"""Lines lower than the first, in pixels, are also read enlarged to the second."""
+
 RAW_HEIGHT = 64
 RAW_MARGIN = 0.1
 """Height at which a line is cut out to be read raw; space kept above and below its ink."""
@@ -74,6 +87,7 @@ PROBED = ("ko", "ru", "ar", "hi", "th", "el", "he", "bn", "ta", "te", "gu", "pa"
 VIETNAMESE = frozenset("ăâđêôơưĂÂĐÊÔƠƯ")
 """Letters that PP-OCR does read; French, Portuguese and Romanian have few of them."""
 
+HAVE_LOOKALIKES = frozenset({"Cyrillic", "Greek"})
 LOOKALIKES = frozenset("ABCEHIKMNOPTXYZaceiopxyuvnkhm0368")
 """Read by PP-OCR where there are Cyrillic or Greek letters."""
 
@@ -120,27 +134,24 @@ class ScriptReader:
         wanted = [LANGUAGES[hint] for hint in hints if hint in LANGUAGES]
         if wanted:
             hinted = [language for language in wanted if language.model]
-            every = range(len(page.lines))
-            for at in every:
-                found[at] = self._best(page, at, hinted)
+            for at in range(len(page.lines)):
+                found[at] = self._best(page, at, hinted, KEPT_AMONG_OTHERS)
             return found
         if self._is_vietnamese(page):
             for at in range(len(page.lines)):
-                found[at] = self._best(page, at, [LANGUAGES["vi"]])
+                found[at] = self._best(page, at, [LANGUAGES["vi"]], KEPT)
             return found
         left = page.doubtful()
         for _ in range(MOST_SCRIPTS):
-            language = self._language(page, left)
+            mostly = page.share(left) > MOSTLY
+            language = self._language(page, left, PROBES if mostly else FEWER_PROBES)
             if language is None:
                 break
-            mostly = page.share(left) > MOSTLY
             tried = [
-                at
-                for at in (range(len(page.lines)) if mostly else left)
-                if not found[at].language
+                at for at in (range(len(page.lines)) if mostly else left) if not found[at].language
             ]
             for at in tried:
-                found[at] = self._best(page, at, [language])
+                found[at] = self._best(page, at, [language], KEPT_AMONG_OTHERS if mostly else KEPT)
             left = [at for at in left if not found[at].language]
         return found
 
@@ -154,7 +165,7 @@ class ScriptReader:
         right way up reaches `ACCEPTED`; on a page of PP-OCR's scripts neither does.
         """
         page = _Page(pixels, quads, [None] * len(quads))
-        probes = page.longest(range(len(page.lines)))
+        probes = page.longest(range(len(page.lines)), PROBES)
         wanted = [LANGUAGES[hint] for hint in hints if hint in LANGUAGES]
         models = [language for language in wanted if language.model] or _probed()
         upright = self._quality_of(page, probes, models)
@@ -166,7 +177,7 @@ class ScriptReader:
     ) -> float:
         best = 0.0
         for language in models:
-            qualities = [_quality(self._glyphs(page, at, language), language) for at in probes]
+            qualities = [_quality(self._probe(page, at, language), language) for at in probes]
             best = max([best, float(np.mean(qualities)) if qualities else 0.0])
         return best
 
@@ -177,21 +188,24 @@ class ScriptReader:
         found = self._languages.identify(text)
         return bool(found) and found[0].code == "vi" and found[0].confidence >= SURE_LANGUAGE
 
-    def _language(self, page: _Page, doubtful: Sequence[int]) -> KnownLanguage | None:
+    def _language(self, page: _Page, doubtful: Sequence[int], most: int) -> KnownLanguage | None:
         """The language that the longest of the doubtful lines are in, if it is Tesseract's."""
-        probes = page.longest(doubtful)
+        probes = page.longest(doubtful, most)
         for at in probes:
-            qualities: list[tuple[float, KnownLanguage]] = []
-            for language in _probed():
-                glyphs = self._glyphs(page, at, language)
-                if page.is_plausible(at, glyphs, language.script):
-                    qualities.append((_quality(glyphs, language), language))
-                if qualities and qualities[-1][0] >= GOOD:
-                    break
-            best = max(qualities, key=lambda one: one[0], default=None)
-            if best is not None and best[0] >= ACCEPTED:
-                return self._sibling(page, probes, best[1])
+            for looks, languages in ((1, _probed()), (2, self._nearest(page, at))):
+                for language in languages:
+                    glyphs = self._probe(page, at, language, looks)
+                    quality = _quality(glyphs, language)
+                    if quality >= ACCEPTED and page.is_plausible(at, glyphs, language.script):
+                        return self._sibling(page, probes, language)
         return None
+
+    def _nearest(self, page: _Page, at: int) -> list[KnownLanguage]:
+        """The languages whose models came nearest to reading probe ``at``, best first."""
+        return sorted(
+            _probed(),
+            key=lambda language: -_quality(self._probe(page, at, language, 1), language),
+        )[:SECOND_LOOKS]
 
     def _sibling(self, page: _Page, probes: Sequence[int], one: KnownLanguage) -> KnownLanguage:
         """The language of those in the script of ``one`` whose model reads the probes best."""
@@ -204,7 +218,7 @@ class ScriptReader:
         scores: dict[str, float] = {}
         texts: list[str] = []
         for language in models.values():
-            glyphs = [self._glyphs(page, at, language) for at in probes]
+            glyphs = [self._probe(page, at, language, 1) for at in probes]
             scores[language.code] = float(np.mean([_quality(g, language) for g in glyphs]))
             if language is one or language.code == one.code:
                 texts = [_glyph_text(g) for g in glyphs]
@@ -213,13 +227,14 @@ class ScriptReader:
         best = max(scores, key=lambda code: (scores[code] + 0.2 * probable.get(code, 0.0), code))
         return LANGUAGES[best]
 
-    def _best(self, page: _Page, at: int, languages: Iterable[KnownLanguage]) -> ScriptReading:
-        """Line ``at`` as read by the best of ``languages``, or as it was read where that is better.
-        """
+    def _best(
+        self, page: _Page, at: int, languages: Iterable[KnownLanguage], least: float
+    ) -> ScriptReading:
+        """Line ``at`` as read by the best of ``languages``, or as it was read where that is better."""
         line = page.lines[at]
-        best, quality = ScriptReading(line.reading), KEPT
+        best, quality = ScriptReading(line.reading), least
         for language in languages:
-            glyphs = self._glyphs(page, at, language)
+            glyphs = self._read(line, language)
             reached = _quality(glyphs, language)
             if reached < quality or not page.is_better(at, glyphs, language, reached):
                 continue
@@ -228,32 +243,35 @@ class ScriptReader:
                 best, quality = ScriptReading(reading, language.code), reached
         return best
 
-    def _glyphs(self, page: _Page, at: int, language: KnownLanguage) -> tuple[_Placed, ...]:
-        """The line as the model reads it, in the better of two ways.
+    def _probe(
+        self, page: _Page, at: int, language: KnownLanguage, looks: int = 2
+    ) -> tuple[_Placed, ...]:
+        """The beginning of a line as the model reads it."""
+        key = (at, language.model, looks)
+        if key not in page.probed:
+            page.probed[key] = self._read(page.lines[at].beginning(), language, looks)
+        return page.probed[key]
 
-        Tesseract first looks for the row inside the line; where marks far above or below mislead
-        it (Arabic, Bengali), the line is cut close to its ink and read raw.
+    def _read(self, line: _Line, language: KnownLanguage, looks: int = 2) -> tuple[_Placed, ...]:
+        """The line as the model reads it, in the best of up to three ways.
+
+        Tesseract first looks for the row inside the line, small print a second time enlarged.
+        Where marks far above or below mislead it (Arabic, Bengali), the line is cut close to its
+        ink and read raw.
         """
-        known = page.read.get((at, language.model))
-        if known is not None:
-            return known
-        line = page.lines[at]
-        cut = line.cut(None)
-        framed = cv2.copyMakeBorder(
-            cut, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE
-        )
-        width = cut.shape[1]
-        framed = np.asarray(framed, dtype=np.uint8)
-        found = _placed(self._tesseract.read(framed, language.model), MARGIN, width)
-        quality = _quality(found, language)
-        if quality < GOOD:
+        best = self._in_row(line.cut(None), language)
+        if looks > 1 and _quality(best, language) < GOOD and line.height < SMALL_PRINT:
+            best = max(best, self._in_row(line.cut(ENLARGED), language), key=_by(language))
+        if looks > 1 and _quality(best, language) < GOOD:
             close = _close_to_ink(line.cut(RAW_HEIGHT))
-            raw = self._tesseract.read(close, language.model, raw=True)
-            again = _placed(raw, 0, close.shape[1])
-            if _quality(again, language) > quality:
-                found = again
-        page.read[at, language.model] = found
-        return found
+            raw = _placed(self._tesseract.read(close, language.model, raw=True), 0, close.shape[1])
+            best = max(best, raw, key=_by(language))
+        return best
+
+    def _in_row(self, cut: Pixels, language: KnownLanguage) -> tuple[_Placed, ...]:
+        framed = cv2.copyMakeBorder(cut, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REPLICATE)
+        row = self._tesseract.read(np.asarray(framed, dtype=np.uint8), language.model)
+        return _placed(row, MARGIN, cut.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +306,16 @@ class _Line:
         )
         return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
+    def beginning(self) -> _Line:
+        """The line, at most `PROBE_WIDTH` heights of it."""
+        width = min(self.width, PROBE_WIDTH * self.height)
+        part = np.float32(width / self.width)
+        first, second, third, fourth = self.quad
+        quad = np.stack(
+            [first, first + part * (second - first), fourth + part * (third - fourth), fourth]
+        )
+        return _Line(self.pixels, quad, None, width, self.height)
+
     def is_doubtful(self) -> bool:
         if self.reading is None or self.reading.confidence < DOUBTFUL_CONFIDENCE:
             return True
@@ -301,7 +329,8 @@ class _Line:
         """
         pieces: list[_Placed] = []
         runs = [
-            (sure, list(run)) for sure, run in groupby(glyphs, lambda glyph: _is_sure(glyph, script))
+            (sure, list(run))
+            for sure, run in groupby(glyphs, lambda glyph: _is_sure(glyph, script))
         ]
         for at, (sure, run) in enumerate(runs):
             if sure or self.reading is None or script == "Latin":
@@ -336,16 +365,14 @@ class _Line:
                 if low <= (character.start + character.end) / 2 <= high:
                     sure = character.confidence
                     found.append(
-                        _Placed(
-                            character.text, character.start, character.end, sure, sure, spaced
-                        )
+                        _Placed(character.text, character.start, character.end, sure, sure, spaced)
                     )
                 spaced = False
         return found
 
 
 class _Page:
-    """The lines of one page, and what models have read so far."""
+    """The lines of one page, and what models read of those that tell its script."""
 
     def __init__(
         self, pixels: Pixels, quads: Sequence[Quad], readings: Sequence[Reading | None]
@@ -353,7 +380,7 @@ class _Page:
         self.lines = [
             _line(pixels, quad, reading) for quad, reading in zip(quads, readings, strict=True)
         ]
-        self.read: dict[tuple[int, str], tuple[_Placed, ...]] = {}
+        self.probed: dict[tuple[int, str, int], tuple[_Placed, ...]] = {}
 
     def doubtful(self) -> list[int]:
         return [at for at, line in enumerate(self.lines) if line.is_doubtful()]
@@ -363,17 +390,17 @@ class _Page:
         whole = sum(line.width for line in self.lines)
         return sum(self.lines[at].width for at in lines) / whole if whole else 0.0
 
-    def longest(self, lines: Iterable[int]) -> list[int]:
-        """The `PROBES` longest of ``lines`` for their height, longest first."""
+    def longest(self, lines: Iterable[int], most: int) -> list[int]:
+        """The ``most`` longest of ``lines`` for their height, longest first."""
         long = [
             at for at in lines if self.lines[at].width >= SHORTEST_PROBE * self.lines[at].height
         ]
-        return sorted(long, key=lambda at: -self.lines[at].width / self.lines[at].height)[:PROBES]
+        return sorted(long, key=lambda at: -self.lines[at].width / self.lines[at].height)[:most]
 
     def is_plausible(self, at: int, glyphs: Sequence[_Placed], script: str) -> bool:
         """Whether line ``at`` may be in ``script``: most glyphs are its letters, and enough."""
         own = sum(script_of(glyph.text[0]) == script for glyph in glyphs)
-        line = self.lines[at]
+        line = self.lines[at].beginning()
         dense = len(glyphs) * line.height / line.width >= DOUBTFUL_DENSITY / 2
         return own >= max(FEWEST_LETTERS, len(glyphs) / 2) and dense
 
@@ -389,7 +416,7 @@ class _Page:
             return True
         if language.script == "Latin":
             return quality >= min(SURE_WORD, line.reading.confidence)
-        if language.script in ("Cyrillic", "Greek"):
+        if language.script in HAVE_LOOKALIKES:
             text = _text(line.reading)
             letters = [c for c in text if script_of(c) == "Latin"]
             if all(c in LOOKALIKES for c in letters):
@@ -432,6 +459,10 @@ def _quality(glyphs: Sequence[_Placed], language: KnownLanguage) -> float:
     return float(np.mean(own)) if letters else 0.0
 
 
+def _by(language: KnownLanguage) -> Callable[[Sequence[_Placed]], float]:
+    return lambda glyphs: _quality(glyphs, language)
+
+
 def _is_sure(glyph: _Placed, script: str) -> bool:
     return script_of(glyph.text[0]) == script and glyph.word_confidence >= SURE_WORD
 
@@ -453,32 +484,36 @@ def _placed(glyphs: Sequence[Glyph], margin: int, width: int) -> tuple[_Placed, 
         start = min(max((glyph.left - margin) / width, 0.0), 1 - 1 / width)
         end = min(max((ends[at] - margin) / width, start + 1 / width), 1.0)
         placed.append(
-            _Placed(
-                glyph.text, start, end, glyph.confidence, glyph.word_confidence, glyph.spaced
-            )
+            _Placed(glyph.text, start, end, glyph.confidence, glyph.word_confidence, glyph.spaced)
         )
     return tuple(placed)
 
 
 def _better_run(
     run: Sequence[_Placed], general: Sequence[_Placed], script: str
-) -> Iterator[_Placed] | Sequence[_Placed]:
+) -> Sequence[_Placed]:
     """What stands between letters of the script: as its model reads it, or as PP-OCR does."""
     letters = [piece for piece in general if script_of(piece.text)]
     if not any(piece.text.isalnum() for piece in general):
         return run
     if any(script_of(piece.text) != "Latin" for piece in letters):
         return run
-    misread = [glyph for glyph in run if script_of(glyph.text[0]) == script]
-    if misread and script in ("Cyrillic", "Greek"):
+    foreign = [glyph for glyph in run if script_of(glyph.text[0]) not in ("", script)]
+    if script in HAVE_LOOKALIKES and not foreign:
         if all(piece.text in LOOKALIKES for piece in letters):
             return run
     sure = float(np.mean([piece.confidence for piece in general]))
     if sure < max(DOUBTFUL_CONFIDENCE, float(np.mean([glyph.word_confidence for glyph in run]))):
         return run
     return [
-        _Placed(p.text, p.start, p.end, p.confidence, p.word_confidence, p.spaced if at else
-                run[0].spaced)
+        _Placed(
+            p.text,
+            p.start,
+            p.end,
+            p.confidence,
+            p.word_confidence,
+            p.spaced if at else run[0].spaced,
+        )
         for at, p in enumerate(general)
     ]
 
