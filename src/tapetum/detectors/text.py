@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tapetum.detectors.text_lines import LineFinder, input_size
 from tapetum.detectors.text_recognition import LineReader, Reading
+from tapetum.detectors.text_turn import Turn, as_it_lay, page_turn, upright
 from tapetum.models.session import Sessions
 from tapetum.picture import Picture
 
@@ -128,9 +129,33 @@ class TextDetector:
         pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
-        found = self.read_upright(pixels)
-        sure = (reading for _, reading in found if reading is not None and _is_sure(reading))
-        return TextLines(tuple(_line(reading, scale) for reading in sure))
+        found, degrees = self._page(pixels)
+        readings = [reading for _, reading in found if reading is not None and _is_sure(reading)]
+        lying = [replace(one, quad=as_it_lay(one.quad, degrees, columns, rows)) for one in readings]
+        return TextLines(tuple(_line(reading, scale) for reading in lying), degrees)
+
+    def _page(self, pixels: NDArray[np.uint8]) -> tuple[list[Found], int]:
+        """The lines of a page that may lie any way, in the frame of the page turned upright, and
+        how far it is turned clockwise."""
+        quads = self.find(pixels)
+        turn = page_turn(quads, lambda some: [self.read_line(pixels, quad) for quad in some])
+        degrees = turn.degrees or 0
+        if degrees == 90 and self._is_vertical(pixels, turn):
+            degrees = 0
+        if degrees:
+            # Found once more, so that a page reads the same whichever way it lay.
+            return self.read_upright(upright(pixels, degrees)), degrees
+        known = turn.upright
+        return [
+            (quad, known[at] if at in known else self.read_line(pixels, quad))
+            for at, quad in enumerate(quads)
+        ], 0
+
+    def _is_vertical(self, pixels: NDArray[np.uint8], turn: Turn) -> bool:
+        """Whether most of the lines that made a page seem turned are columns of characters."""
+        read = [reading for reading in turn.readings if reading is not None]
+        columns = sum(self._reader.is_vertical(pixels, reading) for reading in read)
+        return 2 * columns > len(read)
 
 
 def _is_sure(reading: Reading) -> bool:
@@ -150,7 +175,10 @@ def _line(reading: Reading, scale: NDArray[np.float64]) -> Line:
     # Every symbol, then every word, then the line, each with where it starts and ends.
     stretches = [(c.start, c.end) for c in characters]
     stretches += [(word[0].start, word[-1].end) for word in reading.words]
-    *quads, whole = _stretches(reading.quad * scale, [*stretches, (0.0, 1.0)])
+    quads = _stretches(reading.quad * scale, [*stretches, (0.0, 1.0)])
+    if reading.vertical:  # the column lies on its side, its characters stand
+        quads = [(d, a, b, c) for a, b, c, d in quads]
+    *quads, whole = quads
     symbols = iter(
         [Symbol(c.text, q, c.confidence) for c, q in zip(characters, quads, strict=False)]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.text_vertical import may_be_vertical, stood_up
 from tapetum.errors import ModelError
 from tapetum.models.session import Sessions
 
@@ -39,6 +40,10 @@ shapes, for runtimes keep memory and kernels for each."""
 
 TALL = 1.5
 """Height over width from which a line is taken to be turned by 90 degrees."""
+
+STANDS_UP = 0.8
+"""Mean confidence from which a column whose characters were stood up is taken to be vertical. On
+rendered columns it is 0.98 and more, on turned lines of print 0.7 and less."""
 
 MAYBE_UPRIGHT = 3.0
 """Up to this height over width a tall line may also be a single upright character ("1", "!")."""
@@ -70,11 +75,17 @@ class Reading:
     ``quad`` is the line's ``float32`` ``4×2`` quadrilateral in the order the text is read: top
     left of the first character, top right of the last, bottom right, bottom left. ``words`` are
     never empty and hold no spaces. ``confidence`` is the mean probability of the characters, 0..1.
+    ``vertical``: the characters stand upright below each other, and ``quad`` lies on its side.
     """
 
     quad: NDArray[np.float32]
     words: tuple[tuple[Character, ...], ...]
     confidence: float
+    vertical: bool = False
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(character.text for character in word) for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,8 @@ class LineReader:
         if height < TALL * width:
             return self._read(pixels, quad)
         turned = self._read(pixels, np.roll(quad, -1, axis=0))
+        if turned is not None and self.is_vertical(pixels, turned):
+            return replace(turned, vertical=True)
         if height > MAYBE_UPRIGHT * width:
             return turned
         upright = self._read(pixels, quad)
@@ -115,16 +128,27 @@ class LineReader:
             return turned
         return upright
 
+    def is_vertical(self, pixels: NDArray[np.uint8], turned: Reading) -> bool:
+        """Whether ``turned``, the reading of a line that runs down the picture, is a column of
+        upright characters and not a line that lies on its side."""
+        if not may_be_vertical(turned.text.replace(" ", "")):
+            return False
+        line = _straighten(pixels, turned.quad)
+        stretches = [(one.start, one.end) for word in turned.words for one in word]
+        peaks = self._peaks(stood_up(line, stretches))
+        return bool(peaks) and float(np.mean([p.confidence for p in peaks])) >= STANDS_UP
+
     def _read(self, pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> Reading | None:
-        session = self._sessions.load(NETWORK)
         line = _straighten(pixels, quad)
-        (output,) = session.run(_network_input(line))
-        peaks = _decode(output[0], self._alphabet)
-        words = _words(peaks, line)
+        words = _words(self._peaks(line), line)
         if not words:
             return None
         sure = [character.confidence for word in words for character in word]
         return Reading(quad, words, float(np.mean(sure)))
+
+    def _peaks(self, line: NDArray[np.uint8]) -> list[_Peak]:
+        (output,) = self._sessions.load(NETWORK).run(_network_input(line))
+        return _decode(output[0], self._alphabet)
 
     @cached_property
     def _alphabet(self) -> list[str]:
