@@ -34,6 +34,12 @@ PROBES, FEWER_PROBES = 3, 2
 """Lines, the longest doubtful ones, that are tried with every script; fewer on a page of which
 most was read well."""
 
+WITNESSES = 6
+"""Lines by which the language is chosen among those of one script."""
+
+LANGUAGE_WEIGHT = 0.15
+"""What the probability of a language counts beside the mean word confidence of its model."""
+
 PROBE_WIDTH = 12.0
 """Width over height of what is read of such a line: two or three words tell the script, and models
 take several times as long over what they do not know."""
@@ -47,6 +53,10 @@ and on pages drawn for the purpose, right models reach 0.9 and wrong ones 0.75."
 
 FEWEST_LETTERS = 4
 """Of its script, on a line that decides for one."""
+
+FEWEST_AMONG_OTHERS, SHARE_AMONG_OTHERS = 2, 0.1
+"""Letters of the script, sure ones, for which a line of Latin letters is read again; and their
+share of the line."""
 
 GOOD = 0.9
 """Mean word confidence from which a line is not read a second way."""
@@ -197,7 +207,7 @@ class ScriptReader:
                     glyphs = self._probe(page, at, language, looks)
                     quality = _quality(glyphs, language)
                     if quality >= ACCEPTED and page.is_plausible(at, glyphs, language.script):
-                        return self._sibling(page, probes, language)
+                        return self._sibling(page, page.longest(doubtful, WITNESSES), language)
         return None
 
     def _nearest(self, page: _Page, at: int) -> list[KnownLanguage]:
@@ -207,8 +217,8 @@ class ScriptReader:
             key=lambda language: -_quality(self._probe(page, at, language, 1), language),
         )[:SECOND_LOOKS]
 
-    def _sibling(self, page: _Page, probes: Sequence[int], one: KnownLanguage) -> KnownLanguage:
-        """The language of those in the script of ``one`` whose model reads the probes best."""
+    def _sibling(self, page: _Page, lines: Sequence[int], one: KnownLanguage) -> KnownLanguage:
+        """The language of those in the script of ``one`` whose model reads the lines best."""
         models: dict[str, KnownLanguage] = {}
         for language in LANGUAGES.values():
             if language.script == one.script and language.model:
@@ -216,15 +226,15 @@ class ScriptReader:
         if len(models) == 1:
             return one
         scores: dict[str, float] = {}
-        texts: list[str] = []
-        for language in models.values():
-            glyphs = [self._probe(page, at, language, 1) for at in probes]
-            scores[language.code] = float(np.mean([_quality(g, language) for g in glyphs]))
-            if language is one or language.code == one.code:
-                texts = [_glyph_text(g) for g in glyphs]
-        probable = self._languages.among(scores, " ".join(texts))
-        # Two witnesses: how sure the models are, and how the letters follow each other.
-        best = max(scores, key=lambda code: (scores[code] + 0.2 * probable.get(code, 0.0), code))
+        for code, language in ((language.code, language) for language in models.values()):
+            glyphs = [self._probe(page, at, language, 1) for at in lines]
+            quality = float(np.mean([_quality(some, language) for some in glyphs]))
+            text = " ".join(map(_glyph_text, glyphs))
+            among = [other.code for other in models.values()]
+            # Two witnesses: how sure the model is, and how the letters that it read follow.
+            probable = self._languages.among(among, text).get(code, 0.0)
+            scores[code] = quality + LANGUAGE_WEIGHT * probable
+        best = max(scores, key=lambda code: (scores[code], code))
         return LANGUAGES[best]
 
     def _best(
@@ -418,10 +428,10 @@ class _Page:
             return quality >= min(SURE_WORD, line.reading.confidence)
         if language.script in HAVE_LOOKALIKES:
             text = _text(line.reading)
-            letters = [c for c in text if script_of(c) == "Latin"]
-            if all(c in LOOKALIKES for c in letters):
+            if all(c in LOOKALIKES for c in text if script_of(c) == "Latin"):
                 return True
-        return own >= len(glyphs) / 2 and quality >= ACCEPTED
+            return own >= len(glyphs) / 2 and quality >= ACCEPTED
+        return own >= max(FEWEST_AMONG_OTHERS, SHARE_AMONG_OTHERS * len(glyphs))
 
 
 def _line(pixels: Pixels, quad: Quad, reading: Reading | None) -> _Line:
