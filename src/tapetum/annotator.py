@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -167,7 +167,9 @@ class Annotator:
         look = _Look(request)
         try:
             look.asks = validate.image_asks(request)
-            look.picture = decode(content.result(), lambda w, h: self._side(look, w, h))
+            languages = validate.text_languages(request)
+            picture = decode(content.result(), lambda w, h: self._side(look, w, h))
+            look.picture = replace(picture, languages=languages)
         except ImageError as error:
             look.refuse(error)
         except Exception:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapetum import vision
+from tapetum.detectors.scripts import hinted
 from tapetum.errors import FieldViolation, InvalidImageParameter, InvalidRequest
 
 MAX_ASYNC_IMAGES = 2000
@@ -20,6 +21,10 @@ MIN_BATCH_SIZE, DEFAULT_BATCH_SIZE, MAX_BATCH_SIZE = 1, 20, 100
 DEFAULT_MAX_RESULTS = 10
 #: Largest request, in bytes, at either door.
 MAX_PAYLOAD = 41_943_040
+#: The features that `text_languages` are for.
+TEXT_FEATURES = (vision.Feature.TEXT_DETECTION, vision.Feature.DOCUMENT_TEXT_DETECTION)
+#: Characters of a hint that an error repeats.
+MAX_HINT_SHOWN = 40
 MODELS = ("", "builtin/stable", "builtin/latest", "builtin/weekly")
 
 _PARENT = re.compile(r"projects/(?P<project>[^/\s]+)(/locations/(?P<location>[^/\s]+))?")
@@ -77,6 +82,27 @@ def image_asks(request: Any) -> dict[int, int]:
         if kind != vision.Feature.TYPE_UNSPECIFIED:
             asks[kind] = max(asks.get(kind, 0), feature.max_results or DEFAULT_MAX_RESULTS)
     return dict(sorted(asks.items()))
+
+
+def text_languages(request: Any) -> tuple[str, ...]:
+    """What ``image_context.language_hints`` say, as codes of `tapetum.detectors.scripts.LANGUAGES`.
+
+    Hints are for text: empty where no text is asked for. Raises `InvalidImageParameter` for a hint
+    that is no language this server reads.
+    """
+    if not any(feature.type_ in TEXT_FEATURES for feature in request.features):
+        return ()
+    found: dict[str, None] = {}
+    for index, hint in enumerate(request.image_context.language_hints):
+        language = hinted(hint)
+        if language is None:
+            shown = hint if len(hint) <= MAX_HINT_SHOWN else f"{hint[:MAX_HINT_SHOWN]}..."
+            raise InvalidImageParameter(
+                f"image_context.language_hints[{index}]: the language {shown!r} is not read here; "
+                "leave the hint out, or use one of the codes listed in docs/features.md."
+            )
+        found[language.code] = None
+    return tuple(found)
 
 
 # --- the rules --------------------------------------------------------------------------------

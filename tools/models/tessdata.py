@@ -45,7 +45,8 @@ PACKAGES = {
     "khm": "62af3aa91b31717eec1e38f66cec36149a20703d56a91111a650100c63bc7d67",
     "sin": "e4a913099c89a8802594e4082071e22df0722835d0f15f7ec9b0479cc9eb2b46",
 }
-"""The model's name, which ends the package's (``tesseract-ocr-kor``): the SHA-256 of the package."""
+"""The model's name, with which the package's ends (``tesseract-ocr-kor``), and the SHA-256 of the
+package."""
 
 
 class RecipeError(Exception):

@@ -9,10 +9,14 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.languages import Languages
 from tapetum.detectors.text_lines import LineFinder, input_size
 from tapetum.detectors.text_recognition import LineReader, Reading
+from tapetum.detectors.text_scripts import ScriptReader
 from tapetum.detectors.text_turn import Turn, as_it_lay, page_turn, upright
+from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.models.tesseract import Tesseract
 from tapetum.picture import Picture
 
 CONFIDENT = 0.5
@@ -89,9 +93,10 @@ class TextLines:
 
 
 class TextDetector:
-    """Finds lines with `LineFinder` and reads each with `LineReader`.
+    """Finds lines with `LineFinder` and reads each with `LineReader`; `ScriptReader` then reads
+    again what is in none of the scripts that the recogniser knows.
 
-    Reads Latin, Chinese and Japanese script. The networks are loaded at the first picture.
+    The networks are loaded at the first picture.
     """
 
     signal = TextLines
@@ -99,6 +104,7 @@ class TextDetector:
     def __init__(self, sessions: Sessions) -> None:
         self._finder = LineFinder(sessions)
         self._reader = LineReader(sessions)
+        self._scripts = ScriptReader(Tesseract(Manifest.packaged()), Languages())
 
     def side(self, width: int, height: int) -> int:
         """`CROP_SCALE` times what the line finder looks at, never more than the image has."""
@@ -130,9 +136,13 @@ class TextDetector:
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
         found, degrees = self._page(pixels)
-        readings = [reading for _, reading in found if reading is not None and _is_sure(reading)]
-        lying = [replace(one, quad=as_it_lay(one.quad, degrees, columns, rows)) for one in readings]
-        return TextLines(tuple(_line(reading, scale) for reading in lying), degrees)
+        page = upright(pixels, degrees)
+        lines = []
+        for reading, language in self._scripts.read(page, found, picture.languages):
+            if reading is not None and _is_sure(reading):
+                lying = replace(reading, quad=as_it_lay(reading.quad, degrees, columns, rows))
+                lines.append(replace(_line(lying, scale), language=language))
+        return TextLines(tuple(lines), degrees)
 
     def _page(self, pixels: NDArray[np.uint8]) -> tuple[list[Found], int]:
         """The lines of a page that may lie any way, in the frame of the page turned upright, and
@@ -174,7 +184,8 @@ def _line(reading: Reading, scale: NDArray[np.float64]) -> Line:
     characters = [character for word in reading.words for character in word]
     # Every symbol, then every word, then the line, each with where it starts and ends.
     stretches = [(c.start, c.end) for c in characters]
-    stretches += [(word[0].start, word[-1].end) for word in reading.words]
+    # A word that is read from right to left ends at its left.
+    stretches += [(min(c.start for c in w), max(c.end for c in w)) for w in reading.words]
     quads = _stretches(reading.quad * scale, [*stretches, (0.0, 1.0)])
     if reading.vertical:  # the column lies on its side, its characters stand
         quads = [(d, a, b, c) for a, b, c, d in quads]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -105,8 +106,7 @@ Pixels = NDArray[np.uint8]
 Quad = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptReading:
+class ScriptReading(NamedTuple):
     """What is to be used of one line. ``language`` is that of the model which read it, a BCP-47
     code; empty where it was PP-OCR."""
 
@@ -128,19 +128,18 @@ class ScriptReader:
     def read(
         self,
         pixels: Pixels,
-        quads: Sequence[Quad],
-        readings: Sequence[Reading | None],
+        lines: Sequence[tuple[Quad, Reading | None]],
         hints: Sequence[str] = (),
     ) -> list[ScriptReading]:
         """One entry per line, in order.
 
-        ``pixels`` are ``uint8`` RGB ``H×W×3``; ``quads`` are ``float32`` ``4×2`` in them, as
-        `LineFinder` gives them; ``readings`` are what PP-OCR made of each; ``hints`` are codes of
-        `tapetum.detectors.scripts.LANGUAGES`. Where all hints are PP-OCR's languages nothing is
-        read again. Raises `tapetum.errors.ModelError` when a model is unusable.
+        ``pixels`` are ``uint8`` RGB ``H×W×3``; ``lines`` are the quadrilaterals, ``float32``
+        ``4×2`` in them, as `LineFinder` gives them, and what PP-OCR made of each; ``hints`` are
+        codes of `tapetum.detectors.scripts.LANGUAGES`. Where all hints are PP-OCR's languages
+        nothing is read again. Raises `tapetum.errors.ModelError` when a model is unusable.
         """
-        page = _Page(pixels, quads, readings)
-        found = [ScriptReading(reading) for reading in readings]
+        page = _Page(pixels, lines)
+        found = [ScriptReading(reading) for _, reading in lines]
         wanted = [LANGUAGES[hint] for hint in hints if hint in LANGUAGES]
         if wanted:
             hinted = [language for language in wanted if language.model]
@@ -151,12 +150,15 @@ class ScriptReader:
             for at in range(len(page.lines)):
                 found[at] = self._best(page, at, [LANGUAGES["vi"]], KEPT)
             return found
-        left = page.doubtful()
+        left, sought = page.doubtful(), _probed()
         for _ in range(MOST_SCRIPTS):
             mostly = page.share(left) > MOSTLY
-            language = self._language(page, left, PROBES if mostly else FEWER_PROBES)
+            probes = page.longest(left, PROBES if mostly else FEWER_PROBES)
+            language = self._language(page, probes, sought)
             if language is None:
                 break
+            language = self._sibling(page, page.longest(left, WITNESSES), language)
+            sought = [other for other in sought if other.script != language.script]
             tried = [
                 at for at in (range(len(page.lines)) if mostly else left) if not found[at].language
             ]
@@ -174,12 +176,12 @@ class ScriptReader:
         model of each script, of which the best counts. (0, 0) where there is no line. What stands
         right way up reaches `ACCEPTED`; on a page of PP-OCR's scripts neither does.
         """
-        page = _Page(pixels, quads, [None] * len(quads))
+        page = _Page(pixels, [(quad, None) for quad in quads])
         probes = page.longest(range(len(page.lines)), PROBES)
         wanted = [LANGUAGES[hint] for hint in hints if hint in LANGUAGES]
         models = [language for language in wanted if language.model] or _probed()
         upright = self._quality_of(page, probes, models)
-        over = _Page(pixels, [np.roll(quad, 2, axis=0) for quad in quads], [None] * len(quads))
+        over = _Page(pixels, [(np.roll(quad, 2, axis=0), None) for quad in quads])
         return upright, self._quality_of(over, probes, models)
 
     def _quality_of(
@@ -198,24 +200,26 @@ class ScriptReader:
         found = self._languages.identify(text)
         return bool(found) and found[0].code == "vi" and found[0].confidence >= SURE_LANGUAGE
 
-    def _language(self, page: _Page, doubtful: Sequence[int], most: int) -> KnownLanguage | None:
-        """The language that the longest of the doubtful lines are in, if it is Tesseract's."""
-        probes = page.longest(doubtful, most)
+    def _language(
+        self, page: _Page, probes: Sequence[int], sought: Sequence[KnownLanguage]
+    ) -> KnownLanguage | None:
+        """The first of the languages ``sought`` in which one of the lines ``probes`` is read."""
         for at in probes:
-            for looks, languages in ((1, _probed()), (2, self._nearest(page, at))):
+            nearest = sorted(
+                sought,
+                key=lambda language, at=at: (
+                    -_quality(  # type: ignore[misc]
+                        self._probe(page, at, language, 1), language
+                    )
+                ),
+            )
+            for looks, languages in ((1, nearest), (2, nearest[:SECOND_LOOKS])):
                 for language in languages:
                     glyphs = self._probe(page, at, language, looks)
                     quality = _quality(glyphs, language)
                     if quality >= ACCEPTED and page.is_plausible(at, glyphs, language.script):
-                        return self._sibling(page, page.longest(doubtful, WITNESSES), language)
+                        return language
         return None
-
-    def _nearest(self, page: _Page, at: int) -> list[KnownLanguage]:
-        """The languages whose models came nearest to reading probe ``at``, best first."""
-        return sorted(
-            _probed(),
-            key=lambda language: -_quality(self._probe(page, at, language, 1), language),
-        )[:SECOND_LOOKS]
 
     def _sibling(self, page: _Page, lines: Sequence[int], one: KnownLanguage) -> KnownLanguage:
         """The language of those in the script of ``one`` whose model reads the lines best."""
@@ -240,7 +244,7 @@ class ScriptReader:
     def _best(
         self, page: _Page, at: int, languages: Iterable[KnownLanguage], least: float
     ) -> ScriptReading:
-        """Line ``at`` as read by the best of ``languages``, or as it was read where that is better."""
+        """Line ``at`` as read by the best of ``languages``, or as it was where that is better."""
         line = page.lines[at]
         best, quality = ScriptReading(line.reading), least
         for language in languages:
@@ -362,8 +366,8 @@ class _Line:
                 words[-1].append(character)
         if not words:
             return None
-        sure = float(np.mean([piece.confidence for piece in pieces]))
-        return Reading(self.quad, tuple(tuple(word) for word in words), sure)
+        mean = float(np.mean([piece.confidence for piece in pieces]))
+        return Reading(self.quad, tuple(tuple(word) for word in words), mean)
 
     def _general(self, low: float, high: float) -> list[_Placed]:
         """PP-OCR's characters whose middle lies between ``low`` and ``high``."""
@@ -384,12 +388,8 @@ class _Line:
 class _Page:
     """The lines of one page, and what models read of those that tell its script."""
 
-    def __init__(
-        self, pixels: Pixels, quads: Sequence[Quad], readings: Sequence[Reading | None]
-    ) -> None:
-        self.lines = [
-            _line(pixels, quad, reading) for quad, reading in zip(quads, readings, strict=True)
-        ]
+    def __init__(self, pixels: Pixels, lines: Sequence[tuple[Quad, Reading | None]]) -> None:
+        self.lines = [_line(pixels, quad, reading) for quad, reading in lines]
         self.probed: dict[tuple[int, str, int], tuple[_Placed, ...]] = {}
 
     def doubtful(self) -> list[int]:
@@ -509,11 +509,11 @@ def _better_run(
     if any(script_of(piece.text) != "Latin" for piece in letters):
         return run
     foreign = [glyph for glyph in run if script_of(glyph.text[0]) not in ("", script)]
-    if script in HAVE_LOOKALIKES and not foreign:
-        if all(piece.text in LOOKALIKES for piece in letters):
-            return run
-    sure = float(np.mean([piece.confidence for piece in general]))
-    if sure < max(DOUBTFUL_CONFIDENCE, float(np.mean([glyph.word_confidence for glyph in run]))):
+    alike = script in HAVE_LOOKALIKES and all(piece.text in LOOKALIKES for piece in letters)
+    if alike and not foreign:
+        return run
+    mean = float(np.mean([piece.confidence for piece in general]))
+    if mean < max(DOUBTFUL_CONFIDENCE, float(np.mean([glyph.word_confidence for glyph in run]))):
         return run
     return [
         _Placed(
