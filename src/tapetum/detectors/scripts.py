@@ -62,8 +62,8 @@ class KnownLanguage:
 
 
 _GENERAL = {
-    "Latin": "af az sq eu bs br ca ceb co hr cs da nl en eo et fil fi fr fy gl de ht hu is id ga it "
-    "jv la lv lt lb ms mt mi nb nn no oc pl pt ro gd sk sl so es su sw sv tr cy xh zu",
+    "Latin": "af az sq eu bs br ca ceb co hr cs da nl en eo et fil fi fr fy gl de ht hu is id ga "
+    "it jv la lv lt lb ms mt mi nb nn no oc pl pt ro gd sk sl so es su sw sv tr cy xh zu",
     "Kana": "ja",
     "Han": "zh zh-Hant",
 }
