@@ -40,9 +40,11 @@ def is_better(
     Only where the line holds letters of the script. A line that PP-OCR read well needs more of
     them, unless all PP-OCR saw may be letters of the script that look like Latin ones.
     """
+    if line.reading is None or line.is_doubtful():
+        return any(symbol.script == language.script for symbol in symbols)
     own = sum(_is_sure(symbol, language.script) for symbol in symbols)
-    if not own or line.reading is None or line.is_doubtful():
-        return own > 0
+    if not own:
+        return False
     if language.script == "Latin":
         return quality >= min(SURE_WORD, line.reading.confidence)
     if language.script in HAVE_LOOKALIKES:

@@ -13,7 +13,7 @@ from tapetum.detectors.languages import Languages
 from tapetum.detectors.text_lines import LineFinder, input_size
 from tapetum.detectors.text_recognition import LineReader, Reading
 from tapetum.detectors.text_scripts import ScriptReader
-from tapetum.detectors.text_turn import Turn, as_it_lay, page_turn, upright
+from tapetum.detectors.text_turn import Turn, as_it_lay, page_turn, sideways, upright
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.models.tesseract import Tesseract
@@ -135,7 +135,7 @@ class TextDetector:
         pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
-        found, degrees = self._page(pixels)
+        found, degrees = self._page(pixels, picture.languages)
         page = upright(pixels, degrees)
         lines = []
         for reading, language in self._scripts.read(page, found, picture.languages):
@@ -144,7 +144,7 @@ class TextDetector:
                 lines.append(replace(_line(lying, scale), language=language))
         return TextLines(tuple(lines), degrees)
 
-    def _page(self, pixels: NDArray[np.uint8]) -> tuple[list[Found], int]:
+    def _page(self, pixels: NDArray[np.uint8], languages: Sequence[str]) -> tuple[list[Found], int]:
         """The lines of a page that may lie any way, in the frame of the page turned upright, and
         how far it is turned clockwise."""
         quads = self.find(pixels)
@@ -152,6 +152,11 @@ class TextDetector:
         degrees = turn.degrees or 0
         if degrees == 90 and self._is_vertical(pixels, turn):
             degrees = 0
+        else:
+            asked = self._scripts.turn(
+                pixels, quads, turn.readings, languages, is_sideways=sideways(quads)
+            )
+            degrees = degrees if asked is None else asked
         if degrees:
             # Found once more, so that a page reads the same whichever way it lay.
             return self.read_upright(upright(pixels, degrees)), degrees

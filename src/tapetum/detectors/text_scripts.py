@@ -36,8 +36,8 @@ SHORTEST_PROBE = 2.0
 """Width over height of a line that may tell the script of its page."""
 
 PROBES, FEWER_PROBES = 4, 2
-"""Lines, those of which PP-OCR left most unread, that are tried with every script; fewer on a page of which
-most was read well, and to tell which way up it lies."""
+"""Lines, those of which PP-OCR left most unread, that are tried with every script; fewer on a page
+of which most was read well, and to tell which way up it lies."""
 
 SECOND_LOOKS = 4
 """Scripts, those that came nearest, with which such a line is read in the other ways too."""
@@ -50,11 +50,8 @@ ACCEPTED_THAI = 0.88
 """As `ACCEPTED`, where the best of several ways to read the line counts, and for Thai, whose model
 is the one that is sure of other scripts too (0.86 on Armenian, which none reads)."""
 
-WITNESSES = 4
+WITNESSES = 8
 """Lines by which the language is chosen among those of one script."""
-
-LANGUAGE_WEIGHT = 0.15
-"""What the probability of a language counts beside the mean word confidence of its model."""
 
 KEPT, KEPT_AMONG_OTHERS = 0.6, 0.3
 """Least mean word confidence at which a reading is taken at all; the second on a page that is known
@@ -134,6 +131,32 @@ class ScriptReader:
                     page.settle(at, [language], KEPT_AMONG_OTHERS if mostly else KEPT)
         return page.found
 
+    def turn(
+        self,
+        pixels: Pixels,
+        quads: Sequence[Quad],
+        readings: Sequence[Reading | None],
+        hints: Sequence[str] = (),
+        *,
+        is_sideways: bool = False,
+    ) -> int | None:
+        """How far a page in Tesseract's scripts is turned clockwise, in degrees; ``None`` where it
+        seems to be in others.
+
+        ``quads`` as in `read`, of all its lines; ``readings`` are what PP-OCR made of some: where
+        it read half of them well nothing is done. ``is_sideways``: the text runs up or down.
+        """
+        unread = sum(
+            one is None or ScriptLine.of(pixels, one.quad, one).is_doubtful() for one in readings
+        )
+        if 2 * unread <= len(readings):
+            return None
+        corners = [np.roll(quad, -1 if is_sideways else 0, axis=0) for quad in quads]
+        ahead, over = self.stands(pixels, corners, hints)
+        if max(ahead, over) < ACCEPTED:
+            return None
+        return (90 if is_sideways else 0) + (0 if ahead >= over else 180)
+
     def stands(
         self, pixels: Pixels, quads: Sequence[Quad], hints: Sequence[str] = ()
     ) -> tuple[float, float]:
@@ -142,9 +165,8 @@ class ScriptReader:
         ``quads`` as in `read`, each just as its corners say. Mean word confidence of one of the
         longest, by a model of ``hints``, else of any script. What stands right way up reaches
         `ACCEPTED` if it is in one of Tesseract's scripts; print in PP-OCR's scripts does neither
-        way. (0, 0) where no line is long enough.
+        way. (0, 0) where no line is long enough, or none may be in such a script.
         """
-        best = (0.0, 0.0)
         models = _by_tesseract(hints) or PROBED
         page = _Page(self._reader, pixels, [])
         page.lines = [ScriptLine(pixels, quad, None, *_size(quad)) for quad in quads]
@@ -155,8 +177,7 @@ class ScriptReader:
                 ahead, over = (quality(one, language) for one in both)
                 if any(_is_accepted(line, one, language, once=True) for one in both):
                     return ahead, over
-                best = max(best, (ahead, over), key=max)
-        return best
+        return 0.0, 0.0
 
     def _is_vietnamese(self, page: _Page) -> bool:
         text = " ".join(text_of(line.reading) for line in page.lines if line.reading)
@@ -167,23 +188,22 @@ class ScriptReader:
 
     def _sibling(self, page: _Page, left: Sequence[int], one: KnownLanguage) -> KnownLanguage:
         """The language of those in the script of ``one`` whose model reads the lines best."""
-        models: dict[str, KnownLanguage] = {}
-        for language in LANGUAGES.values():
-            if language.script == one.script and language.model:
-                models.setdefault(language.model, language)
-        if len(models) == 1:
+        codes = {
+            code: language.model
+            for code, language in LANGUAGES.items()
+            if language.script == one.script and language.model
+        }
+        if len(codes) == 1:
             return one
-        codes = [language.code for language in models.values()]
         lines = page.telling(left, WITNESSES)
-
-        def score(language: KnownLanguage) -> float:
-            # Two witnesses: how sure the model is, and how the letters that it read follow.
-            read = [page.probe(at, language, once=False) for at in lines]
-            sure = float(np.mean([quality(symbols, language) for symbols in read]))
-            text = " ".join("".join(" " * s.spaced + s.text for s in symbols) for symbols in read)
-            return sure + LANGUAGE_WEIGHT * self._languages.among(codes, text)[language.code]
-
-        return max(models.values(), key=score)
+        readings = {model: page.reads(lines, model, one.script) for model in codes.values()}
+        # Two witnesses: how sure a model is, and, better, how the letters follow in what any of
+        # them read: a model of another language writes most words of its neighbour's right.
+        scores = {code: readings[model][0] for code, model in codes.items()}
+        for _, text in readings.values():
+            for code, probable in self._languages.among(codes, text).items():
+                scores[code] += probable / len(readings)
+        return LANGUAGES[max(scores, key=lambda code: scores[code])]
 
 
 class _Page:
@@ -229,6 +249,14 @@ class _Page:
             line = self.lines[at].beginning()
             self._probed[key] = self._reader.read(line, language, once=once)
         return self._probed[key]
+
+    def reads(self, lines: Iterable[int], model: str, script: str) -> tuple[float, str]:
+        """How sure the model is of the beginnings of ``lines`` (mean `quality`), and their text."""
+        language = KnownLanguage("", script, model)
+        read = [self.probe(at, language, once=True) for at in lines]
+        sure = float(np.mean([quality(symbols, language) for symbols in read]))
+        text = ("".join(" " * symbol.spaced + symbol.text for symbol in one) for one in read)
+        return sure, " ".join(text)
 
     def language(
         self, sought: Sequence[KnownLanguage], left: Sequence[int], most: int
