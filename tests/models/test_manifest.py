@@ -44,7 +44,7 @@ def test_the_file_is_there_and_is_the_one_of_the_manifest(weight: Weight) -> Non
 @each_row
 def test_no_field_is_empty(weight: Weight) -> None:
     fields = dataclasses.asdict(weight)
-    assert [name for name, value in fields.items() if not value.strip()] == []
+    assert [name for name, value in fields.items() if not str(value).strip()] == []
 
 
 @each_row
