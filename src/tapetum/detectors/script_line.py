@@ -81,7 +81,8 @@ class ScriptLine:
         return cls(pixels, quad, reading, width, height)
 
     def cut(self, height: int | None = None) -> Pixels:
-        """The line as ``uint8`` grey ``H×W``, ``height`` pixels high, else as high as it is."""
+        """The line as ``uint8`` grey ``H×W``, dark on light, ``height`` pixels high, else as high as
+        it is."""
         high = max(4, round(self.height) if height is None else height)
         wide = min(LONGEST_LINE, max(4, round(high * self.width / self.height)))
         corners = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], dtype=np.float32)
@@ -90,7 +91,8 @@ class ScriptLine:
         crop = cv2.warpPerspective(
             self.pixels, way, (wide, high), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        return grey if np.median(grey) >= 128 else 255 - grey
 
     def beginning(self) -> ScriptLine:
         """The line, at most `PROBE_WIDTH` heights of it."""
@@ -188,13 +190,11 @@ def _placed(glyphs: Sequence[Glyph], margin: int, width: int) -> tuple[Placed, .
 
 
 def _close_to_ink(line: Pixels) -> Pixels:
-    """``line`` (grey ``H×W``) without its empty rows above and below, dark on light."""
-    dark_ground = float(np.median(line)) < 128
-    light = np.asarray(255 - line if dark_ground else line, dtype=np.uint8)
-    _, ink = cv2.threshold(light, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+    """``line`` (grey ``H×W``, dark on light) without its empty rows above and below."""
+    _, ink = cv2.threshold(line, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
     rows = np.flatnonzero(np.asarray(ink).any(axis=1))
     if not len(rows):
-        return light
+        return line
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     margin = round(RAW_MARGIN * (bottom - top))
-    return light[max(0, top - margin) : bottom + margin]
+    return line[max(0, top - margin) : bottom + margin]

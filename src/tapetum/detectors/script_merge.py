@@ -27,6 +27,9 @@ FEWEST_AMONG_OTHERS, SHARE_AMONG_OTHERS = 2, 0.1
 """Sure letters of the script, and their share of the line, for which a line that PP-OCR read well
 is read again on a page of that script."""
 
+SLACK = 0.25
+"""Line heights by which the two may disagree on where a character stands."""
+
 HAVE_LOOKALIKES = frozenset({"Cyrillic", "Greek"})
 LOOKALIKES = frozenset("ABCEHIKMNOPTXYZaceiopxyuvnkhm0368")
 """What PP-OCR reads where there are Cyrillic or Greek letters."""
@@ -68,7 +71,9 @@ def merged(line: ScriptLine, symbols: Sequence[Placed], script: str) -> Reading 
         right = runs[at + 1][1][0] if at + 1 < len(runs) else None
         if script in RIGHT_TO_LEFT:
             left, right = right, left
-        general = _between(line.reading, left.end if left else 0.0, right.start if right else 1.0)
+        slack = SLACK * line.height / line.width
+        low = left.end - slack if left else 0.0
+        general = _between(line, low, right.start + slack if right else 1.0)
         pieces += general if _is_general(run, general, script) else run
     words: list[list[Character]] = []
     for piece in pieces:
@@ -87,14 +92,25 @@ def _is_sure(symbol: Placed, script: str) -> bool:
     return symbol.script == script and symbol.word_confidence >= SURE_WORD
 
 
-def _between(reading: Reading, low: float, high: float) -> list[Placed]:
-    """PP-OCR's characters whose middle lies between ``low`` and ``high``, 0..1 along the line."""
-    return [
-        Placed(c.text, c.start, c.end, c.confidence, c.confidence, place == 0)
-        for word in reading.words
-        for place, c in enumerate(word)
-        if low <= (c.start + c.end) / 2 <= high
-    ]
+def _between(line: ScriptLine, low: float, high: float) -> list[Placed]:
+    """PP-OCR's characters whose middle lies between ``low`` and ``high``, 0..1 along the line.
+
+    None is wider than the line is high: beside letters that PP-OCR does not see, the first and the
+    last of a word are given all of the place.
+    """
+    widest = line.height / line.width
+    found = []
+    for word in line.reading.words if line.reading else ():
+        for place, c in enumerate(word):
+            start, end = c.start, c.end
+            if place == len(word) - 1:
+                end = min(end, start + widest)
+            elif place == 0:
+                start = max(start, end - widest)
+            if low <= (start + end) / 2 <= high:
+                sure = c.confidence
+                found.append(Placed(c.text, start, end, sure, sure, place == 0))
+    return found
 
 
 def _is_general(run: Sequence[Placed], general: Sequence[Placed], script: str) -> bool:

@@ -59,7 +59,7 @@ class Tesseract:
         self.runs = 0
 
     def read(self, line: NDArray[np.uint8], model: str, *, raw: bool = False) -> tuple[Glyph, ...]:
-        """The symbols of ``line`` (``uint8`` grey ``H×W``, dark or light ground) in the order they
+        """The symbols of ``line`` (``uint8`` grey ``H×W``, dark on light) in the order they
         are read: right to left in Arabic and Hebrew.
 
         ``model`` is Tesseract's name for it ("kor"). Tesseract looks for the row of text inside
