@@ -81,8 +81,7 @@ class ScriptLine:
         return cls(pixels, quad, reading, width, height)
 
     def cut(self, height: int | None = None) -> Pixels:
-        """The line as ``uint8`` grey ``H×W``, dark on light, ``height`` pixels high, else as high as
-        it is."""
+        """The line as ``uint8`` grey ``H×W``, dark on light, ``height`` pixels high or as it is."""
         high = max(4, round(self.height) if height is None else height)
         wide = min(LONGEST_LINE, max(4, round(high * self.width / self.height)))
         corners = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], dtype=np.float32)
