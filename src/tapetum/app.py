@@ -106,7 +106,7 @@ class Engine:
         self.annotator = Annotator(stores, detectors(self.sessions), features())
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
-        self.service = Service(ledger, self.executor, self.dispatcher, settings.project)
+        self.service = Service(ledger, self.executor, self.dispatcher, settings.project, stores)
 
     @classmethod
     def of_server(cls, settings: Settings) -> Engine:
