@@ -1,0 +1,230 @@
+"""Columns: a page is read column by column, a table or a receipt row by row.
+
+White space tells the two apart only together with what stands beside it. The page is cut along a
+gutter, an upright strip that no line crosses, where both sides are running text, or where their
+lines do not stand level with each other. Lines that cross the gutter, such as headings, cut the
+page across. Each part is looked at again by itself. What is left without a cut is a *flow*: its
+lines are read from the top, row by row. Rules of thumb, after the recursive cuts of Nagy and Seth
+("Hierarchical representation of optically scanned documents", 1984): nothing here is learnt.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from statistics import median
+
+from tapetum.detectors.text_frame import Slab
+
+PROSE = 8.0
+"""A line of prose is at least this many times as long as it is high; a price is not."""
+
+INSET = 0.25
+"""Boxes reach beyond their ink by about this share of their height, at either end."""
+
+NARROWEST_GUTTER = 0.5
+"""Of what no ink touches, in heights of the lines beside it."""
+
+LEVEL = 0.2
+"""Two lines stand level when their middles are at most this many heights apart."""
+
+MOSTLY_LEVEL = 0.7
+"""Sides of which so many lines stand level with one of the other side are rows of a table. With
+lines at the pitch of print about a third do by chance."""
+
+FEWEST_UNLEVEL = 3
+"""Lines on either side from which not standing level means something."""
+
+FOOTER_GAP, HEADER_GAP = 1.0, 2.0
+"""White space, in line heights, between columns and a row at the page's foot or head that belongs
+to neither of them."""
+
+GUTTERS_TRIED = 6
+"""The most likely ones, in each part of the page."""
+
+DEEPEST = 12
+"""Cuts within cuts; no page has so many, noise may."""
+
+MOST_BUCKETS = 8
+"""A line is a neighbour within at most so many median heights."""
+
+
+def flows(slabs: Sequence[Slab]) -> Iterator[list[Slab]]:
+    """``slabs``, which come from the top, as flows in reading order; none is empty."""
+    yield from _cut(list(slabs), 0)
+
+
+def is_prose(slabs: Iterable[Slab]) -> bool:
+    """Whether most of the text, by length, stands on long lines."""
+    long = total = 0.0
+    for slab in slabs:
+        total += slab.length
+        long += slab.length if slab.length >= PROSE * slab.height else 0.0
+    return 2 * long > total
+
+
+def is_wordy(slab: Slab) -> bool:
+    """Whether the line has at least three letters, one of a script that writes words in one."""
+    letters = [character for character in slab.line.text if character.isalpha()]
+    return len(letters) >= 3 or any(ord(letter) >= 0x2E80 for letter in letters)
+
+
+def _cut(slabs: list[Slab], depth: int) -> Iterator[list[Slab]]:
+    if depth < DEEPEST:
+        for gutter in _gutters(slabs):
+            bands = list(_bands(slabs, gutter))
+            if any(len(band) > 1 for band in bands):
+                for part in (part for band in bands for part in band):
+                    yield from _cut(part, depth + 1)
+                return
+    if slabs:
+        yield slabs
+
+
+def _inked(slab: Slab) -> tuple[float, float]:
+    inset = min(INSET * slab.height, slab.length / 2)
+    return slab.left + inset, slab.right - inset
+
+
+def _gutters(slabs: Sequence[Slab]) -> Iterator[float]:
+    """Where a gutter may be, most likely first: gaps between neighbours that lie above each other,
+    by how long the lines beside them are together."""
+    gaps = [
+        (_inked(one)[1], _inked(other)[0], min(one.length, other.length))
+        for one, other in _neighbours(slabs)
+    ]
+    gaps = [gap for gap in gaps if gap[1] > gap[0]]
+    for _ in range(GUTTERS_TRIED):
+        if not gaps:
+            return
+        gutter = _deepest(gaps)
+        yield gutter
+        gaps = [gap for gap in gaps if not gap[0] <= gutter <= gap[1]]
+
+
+def _deepest(gaps: Sequence[tuple[float, float, float]]) -> float:
+    """The middle of the stretch that lies in the gaps (from, to, weight) of the largest weight."""
+    edges = sorted(
+        [(start, -weight) for start, _, weight in gaps] + [(end, weight) for _, end, weight in gaps]
+    )
+    best = inside = 0.0
+    found = gaps[0][:2]
+    for at, (x, weight) in enumerate(edges[:-1]):
+        inside -= weight
+        if inside > best:
+            best, found = inside, (x, edges[at + 1][0])
+    return (found[0] + found[1]) / 2
+
+
+def _neighbours(slabs: Sequence[Slab]) -> Iterator[tuple[Slab, Slab]]:
+    """Each line with the next one to the right that stands at the height of its middle."""
+    if not slabs:
+        return
+    size = median(slab.height for slab in slabs)
+    buckets: defaultdict[int, list[Slab]] = defaultdict(list)
+    for slab in sorted(slabs, key=lambda slab: slab.left):
+        reach = min(slab.height / 2, MOST_BUCKETS * size / 2)
+        first, last = int((slab.middle - reach) // size), int((slab.middle + reach) // size)
+        for bucket in range(first, last + 1):
+            buckets[bucket].append(slab)
+    starts = {key: [slab.left for slab in bucket] for key, bucket in buckets.items()}
+    for slab in slabs:
+        key = int(slab.middle // size)
+        after = bisect_left(starts[key], slab.right - 2 * INSET * slab.height)
+        for other in islice(buckets[key], after, after + MOST_BUCKETS):
+            if other is not slab and abs(other.middle - slab.middle) < other.height / 2:
+                yield slab, other
+                break
+
+
+def _bands(slabs: Sequence[Slab], gutter: float) -> Iterator[tuple[list[Slab], ...]]:
+    """The page across: bands of two columns at ``gutter``, and what stands between those in one."""
+
+    def crosses(slab: Slab) -> bool:
+        left, right = _inked(slab)
+        return left < gutter < right
+
+    waiting: list[Slab] = []
+    for crossing, run in groupby(slabs, crosses):
+        band = list(run)
+        if crossing:
+            waiting += band
+            continue
+        head, body, foot = _without_edges(band, gutter)
+        columns = _sides(body, gutter)
+        if not _are_columns(*columns):
+            waiting += band
+            continue
+        if waiting or head:
+            yield ([*waiting, *head],)
+        yield columns
+        waiting = foot
+    if waiting:
+        yield (waiting,)
+
+
+def _sides(slabs: Iterable[Slab], gutter: float) -> tuple[list[Slab], list[Slab]]:
+    sides: tuple[list[Slab], list[Slab]] = ([], [])
+    for slab in slabs:
+        sides[(slab.left + slab.right) / 2 > gutter].append(slab)
+    return sides
+
+
+def _without_edges(
+    band: list[Slab], gutter: float
+) -> tuple[list[Slab], list[Slab], list[Slab]]:
+    """(head, columns, foot): a first or last row of short lines on both sides of the gutter that
+    stands well apart belongs to the page, not to its columns."""
+    start, end = 0, len(band)
+    first = [at for at, slab in enumerate(band) if slab.top < band[0].bottom]
+    last = [at for at, slab in enumerate(band) if slab.bottom > band[-1].top]
+    after, before = first[-1] + 1, last[0]
+    if (
+        after < before
+        and band[after].top - max(band[at].bottom for at in first) >= HEADER_GAP * band[0].height
+        and _is_edge(band[:after], gutter)
+    ):
+        start = after
+    if (
+        start < before
+        and band[before].top - max(slab.bottom for slab in band[start:before])
+        >= FOOTER_GAP * band[-1].height
+        and _is_edge(band[before:], gutter)
+    ):
+        end = before
+    return band[:start], band[start:end], band[end:]
+
+
+def _is_edge(row: Sequence[Slab], gutter: float) -> bool:
+    return all(_sides(row, gutter)) and not is_prose(row)
+
+
+def _are_columns(left: Sequence[Slab], right: Sequence[Slab]) -> bool:
+    fewest = min(len(left), len(right))
+    if fewest < 2:
+        return False
+    height = median(slab.height for slab in (*left, *right))
+    white = min(_inked(slab)[0] for slab in right) - max(_inked(slab)[1] for slab in left)
+    if white < NARROWEST_GUTTER * height:
+        return False
+    if is_prose(left) and is_prose(right):
+        return True
+    return (
+        fewest >= FEWEST_UNLEVEL
+        and all(2 * sum(map(is_wordy, side)) > len(side) for side in (left, right))
+        and not _are_level(left, right)
+    )
+
+
+def _are_level(left: Sequence[Slab], right: Sequence[Slab]) -> bool:
+    """Whether most lines of the side that has fewer stand level with one of the other side."""
+    few, many = sorted((left, right), key=len)
+    middles = sorted(slab.middle for slab in many)
+    level = 0
+    for slab in few:
+        at = bisect_left(middles, slab.middle)
+        nearest = min(abs(middle - slab.middle) for middle in middles[max(0, at - 1) : at + 1])
+        level += nearest <= LEVEL * slab.height
+    return level >= MOSTLY_LEVEL * len(few)
