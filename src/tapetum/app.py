@@ -34,12 +34,14 @@ from tapetum.errors import SettingsError
 from tapetum.executors.local import LocalExecutor
 from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
+from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.faces import FaceDetection
 from tapetum.features.label import LabelDetection
 from tapetum.features.objects import ObjectLocalization
 from tapetum.features.properties import ImageProperties
 from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.features.text import TextDetection
+from tapetum.features.text_languages import unidentified
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
@@ -83,14 +85,16 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
 
 def features() -> list[Feature]:
     """One feature per feature type this server answers."""
+    identify = unidentified
     return [
         CropHints(),
+        DocumentTextDetection(identify),
         FaceDetection(),
         ImageProperties(),
         LabelDetection(),
         ObjectLocalization(),
         SafeSearchDetection(),
-        TextDetection(),
+        TextDetection(identify),
     ]
 
 

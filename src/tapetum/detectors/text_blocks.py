@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -24,8 +24,9 @@ BLOCK_GAP = 1.5
 OVERLAP = 0.5
 """Least part of the shorter line that lies above or below the longer one."""
 
-LIKE_HEIGHT = 1.6
-"""Largest ratio of two neighbouring heights in one block: a heading is a block of its own."""
+LIKE_HEIGHT, LIKE_HEIGHT_LONG = 1.6, 1.3
+"""Largest ratio of two neighbouring heights in one block, and of those of two long lines: a heading
+or a caption is a block of its own."""
 
 CLOSE = 1.5
 """Lines of a row with less white space between them, in heights, are one line found in pieces."""
@@ -36,8 +37,11 @@ FARTHEST_CELL = 40.0
 ROWS_BELOW = 3
 """How many rows are searched for a line's continuation: rows of other columns lie between."""
 
-WIDE = 0.7
-"""A line of prose beside a table is at least this share of the flow's width."""
+WIDE, TIGHT = 0.7, 0.75
+"""A line of prose beside a table is at least this share of the flow's width; the last one may be
+shorter, with at most this much white space above it, in heights."""
+
+_PROSE, _CELLS = "prose", "cells"
 
 FEWEST_ROWS, FEWEST_COLUMNS, FILLED = 3, 3, 0.8
 """A table: so many rows and columns at least, and such a share of the rows with enough cells."""
@@ -64,24 +68,56 @@ def blocks(rows: Sequence[Row]) -> list[list[Row]]:
             parts[groups.of(at)].append(slabs[at])
         for group, part in parts.items():
             found[group].append(part)
-    return list(found.values())  # in order of their first lines
+    # In order of their first lines.
+    return [part for block in found.values() for part in _without_captions(block)]
 
 
 def is_table(block: Sequence[Row]) -> bool:
     """Whether the block is ruled off by white space into rows and columns of cells."""
-    if len(block) < FEWEST_ROWS:
+    if len(block) < FEWEST_ROWS or len(_columns(block)) < FEWEST_COLUMNS:
         return False
-    cells = sorted((slab.left, slab.right) for row in block for slab in row)
-    columns, reached = 1, cells[0][1]
-    for left, right in cells:
-        columns += left > reached
-        reached = max(reached, right)
-    full = sum(len(row) >= FEWEST_COLUMNS for row in block)
-    return columns >= FEWEST_COLUMNS and full >= FILLED * len(block)
+    return sum(len(row) >= FEWEST_COLUMNS for row in block) >= FILLED * len(block)
 
 
-def like_height(one: float, other: float) -> bool:
-    return max(one, other) <= LIKE_HEIGHT * min(one, other)
+def _columns(block: Sequence[Row]) -> list[tuple[float, float]]:
+    """The stretches (from, to) that lines of the block cover, seen from above."""
+    found: list[tuple[float, float]] = []
+    for left, right in sorted((slab.left, slab.right) for row in block for slab in row):
+        if found and left <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], right)
+        else:
+            found.append((left, right))
+    return found
+
+
+def _without_captions(block: list[Row]) -> Iterator[list[Row]]:
+    """The block; where it is a table, its title and caption as blocks of their own: single lines
+    above and below it that stand over more than one column."""
+    start, end = 0, len(block)
+    while start < end and len(block[start]) == 1:
+        start += 1
+    while end > start and len(block[end - 1]) == 1:
+        end -= 1
+    if not is_table(block[start:end]):
+        yield block
+        return
+    columns = _columns(block[start:end])
+
+    def spans(row: Row) -> bool:
+        return sum(row[0].left < right and left < row[0].right for left, right in columns) > 1
+
+    while start > 0 and not spans(block[start - 1]):
+        start -= 1
+    while end < len(block) and not spans(block[end]):
+        end += 1
+    yield from (part for part in (block[:start], block[start:end], block[end:]) if part)
+
+
+def _is_like(one: Slab, other: Slab) -> bool:
+    """Whether two lines may be of one size. The box of a short line is as high as its letters."""
+    long = min(one.length / one.height, other.length / other.height) >= PROSE
+    ratio = LIKE_HEIGHT_LONG if long else LIKE_HEIGHT
+    return max(one.height, other.height) <= ratio * min(one.height, other.height)
 
 
 class _Groups:
@@ -113,15 +149,12 @@ def _numbered(rows: Sequence[Row]) -> list[list[int]]:
 
 def _is_close(one: Slab, other: Slab) -> bool:
     height = max(one.height, other.height)
-    return gap(one, other) <= CLOSE * height and like_height(one.height, other.height)
+    return gap(one, other) <= CLOSE * height and _is_like(one, other)
 
 
-def _stacked(
-    rows: Sequence[Row], numbered: Sequence[Sequence[int]]
-) -> Iterator[tuple[int, int]]:
+def _stacked(rows: Sequence[Row], numbered: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
     """Pairs of lines of which the second continues the first further down."""
-    width = _width(slab for row in rows for slab in row)
-    tabular = [_has_cells(row) for row in rows]
+    kinds = _kinds(rows)
     ordered = [
         sorted(zip(row, numbers, strict=True), key=lambda pair: pair[0].left)
         for row, numbers in zip(rows, numbered, strict=True)
@@ -129,30 +162,40 @@ def _stacked(
     lefts = [[slab.left for slab, _ in row] for row in ordered]
     for at, row in enumerate(ordered):
         for slab, number in row:
-            prose = not tabular[at] and slab.length >= max(PROSE * slab.height, WIDE * width)
             for next_at in range(at + 1, min(at + 1 + ROWS_BELOW, len(rows))):
                 below = ordered[next_at]
                 first = max(0, bisect_left(lefts[next_at], slab.left) - 1)
                 last = bisect_left(lefts[next_at], slab.right)
                 over = [pair for pair in below[first:last] if _overlap(slab, pair[0]) > 0]
-                for other, other_number in over:
-                    wide = other.length >= max(PROSE * other.height, WIDE * width)
-                    apart = (prose and tabular[next_at]) or (
-                        tabular[at] and wide and not tabular[next_at]
-                    )
-                    if _continues(slab, other) and not apart:
-                        yield number, other_number
+                if {kinds[at], kinds[next_at]} != {_PROSE, _CELLS}:
+                    yield from ((number, n) for other, n in over if _continues(slab, other))
                 if over:
                     break
 
 
-def _width(slabs: Iterable[Slab]) -> float:
-    edges = [(slab.left, slab.right) for slab in slabs]
-    return max(right for _, right in edges) - min(left for left, _ in edges)
-
-
-def _has_cells(row: Row) -> bool:
-    return any(not _is_close(one, other) for one, other in pairwise(row))
+def _kinds(rows: Sequence[Row]) -> list[str]:
+    """What each row is for certain: `_PROSE` or `_CELLS`, where a neighbour is the same; or ""."""
+    edges = [(slab.left, slab.right) for row in rows for slab in row]
+    width = max(right for _, right in edges) - min(left for left, _ in edges)
+    looks = []
+    for row in rows:
+        if any(not _is_close(one, other) for one, other in pairwise(row)):
+            looks.append(_CELLS)
+        else:
+            length = max(slab.right for slab in row) - min(slab.left for slab in row)
+            long = length >= max(PROSE * row[0].height, WIDE * width)
+            looks.append(_PROSE if long else "")
+    beside = ["", *looks, ""]
+    kinds = [
+        look if look in (before, after) else ""
+        for before, look, after in zip(beside, looks, beside[2:], strict=False)
+    ]
+    for at in range(len(rows) - 1, 0, -1):  # a paragraph's last row is often short
+        above, below = rows[at - 1][0], rows[at][0]
+        near = below.top - above.bottom <= TIGHT * below.height
+        if kinds[at - 1] == _PROSE and not looks[at] and near:
+            kinds[at] = _PROSE
+    return kinds
 
 
 def _overlap(one: Slab, other: Slab) -> float:
@@ -167,7 +210,7 @@ def _continues(above: Slab, below: Slab) -> bool:
     return (
         low / 2 < down <= mean * (1 + BLOCK_GAP)
         and _overlap(above, below) >= OVERLAP * min(above.length, below.length)
-        and like_height(above.height, below.height)
+        and _is_like(above, below)
     )
 
 
@@ -197,8 +240,8 @@ def _level(
 
 
 def _are_cells(one: Sequence[Slab], other: Sequence[Slab], rows: int) -> bool:
-    heights = [median(slab.height for slab in stack) for stack in (one, other)]
-    if not like_height(*heights):
+    low, high = sorted(median(slab.height for slab in stack) for stack in (one, other))
+    if high > LIKE_HEIGHT * low:
         return False
     if rows == 1:  # a label and its number, rather than two signs at one height
         return is_wordy(one[0]) != is_wordy(other[0])

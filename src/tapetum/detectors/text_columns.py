@@ -25,7 +25,17 @@ INSET = 0.25
 """Boxes reach beyond their ink by about this share of their height, at either end."""
 
 NARROWEST_GUTTER = 0.5
-"""Of what no ink touches, in heights of the lines beside it."""
+"""Of what no ink touches, in heights of the lines beside it. `MANY` lines of prose on either side
+need none: that they all stop short of it is enough."""
+
+MANY = 4
+
+OVERREACH = 1.0
+"""A line that reaches further across a gutter, in heights, crosses it; up to that it has caught a
+letter of the other side."""
+
+STRAYS = 0.1
+"""Share of the lines on either side that may reach into the gutter."""
 
 LEVEL = 0.2
 """Two lines stand level when their middles are at most this many heights apart."""
@@ -143,8 +153,7 @@ def _bands(slabs: Sequence[Slab], gutter: float) -> Iterator[tuple[list[Slab], .
     """The page across: bands of two columns at ``gutter``, and what stands between those in one."""
 
     def crosses(slab: Slab) -> bool:
-        left, right = _inked(slab)
-        return left < gutter < right
+        return min(gutter - slab.left, slab.right - gutter) > OVERREACH * slab.height
 
     waiting: list[Slab] = []
     for crossing, run in groupby(slabs, crosses):
@@ -172,9 +181,7 @@ def _sides(slabs: Iterable[Slab], gutter: float) -> tuple[list[Slab], list[Slab]
     return sides
 
 
-def _without_edges(
-    band: list[Slab], gutter: float
-) -> tuple[list[Slab], list[Slab], list[Slab]]:
+def _without_edges(band: list[Slab], gutter: float) -> tuple[list[Slab], list[Slab], list[Slab]]:
     """(head, columns, foot): a first or last row of short lines on both sides of the gutter that
     stands well apart belongs to the page, not to its columns."""
     start, end = 0, len(band)
@@ -206,12 +213,13 @@ def _are_columns(left: Sequence[Slab], right: Sequence[Slab]) -> bool:
     if fewest < 2:
         return False
     height = median(slab.height for slab in (*left, *right))
-    white = min(_inked(slab)[0] for slab in right) - max(_inked(slab)[1] for slab in left)
-    if white < NARROWEST_GUTTER * height:
+    starts = sorted(_inked(slab)[0] for slab in right)
+    ends = sorted((_inked(slab)[1] for slab in left), reverse=True)
+    white = starts[int(STRAYS * len(starts))] - ends[int(STRAYS * len(ends))]
+    prose = is_prose(left) and is_prose(right)
+    if white < (0.0 if prose and fewest >= MANY else NARROWEST_GUTTER * height):
         return False
-    if is_prose(left) and is_prose(right):
-        return True
-    return (
+    return prose or (
         fewest >= FEWEST_UNLEVEL
         and all(2 * sum(map(is_wordy, side)) > len(side) for side in (left, right))
         and not _are_level(left, right)

@@ -31,7 +31,8 @@ class Slab:
 
     In a frame that is read from right to left x grows to the left. ``lean``: how far the line is
     turned clockwise beyond the quarter turns of its frame, radians. ``height`` is at least 1.
-    ``rtl``: most of its letters are read from right to left. ``upended``: its symbols stand below
+    ``letters``: 1 when most of its letters are read from left to right, -1 when from right to left,
+    0 when it has none. ``upended``: its symbols stand below
     each other in its own box, as in a column of Chinese or Japanese whose box stands upright.
     """
 
@@ -41,7 +42,7 @@ class Slab:
     right: float
     middle: float
     height: float
-    rtl: bool
+    letters: int
     upended: bool
 
     @property
@@ -70,7 +71,8 @@ class Slab:
 @dataclass(frozen=True, slots=True)
 class Frame:
     """Lines that run the same way, within 45 degrees. ``quarter``: that way as a number of quarter
-    turns clockwise, 0..3; upended lines run downwards. ``rtl``: most of them are read from right to left."""
+    turns clockwise, 0..3; upended lines run downwards. ``rtl``: most of them are read from right to
+    left."""
 
     slabs: tuple[Slab, ...]
     quarter: int
@@ -111,12 +113,13 @@ def around(quads: Iterable[Quad], angle: float) -> Quad:
     return first, second, third, fourth
 
 
-def is_rtl(text: str) -> bool:
-    """Whether more letters of ``text`` are read from right to left than from left to right."""
+def _letters(text: str) -> int:
+    """`Slab.letters` of a line's text."""
     if text.isascii():
-        return False
+        return int(any(map(str.isalpha, text)))
     kinds = [unicodedata.bidirectional(character) for character in text]
-    return sum(kind in _RIGHT_TO_LEFT for kind in kinds) > kinds.count("L")
+    left, right = kinds.count("L"), sum(kind in _RIGHT_TO_LEFT for kind in kinds)
+    return -1 if right > left else int(left > 0)
 
 
 def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
@@ -182,16 +185,16 @@ def _is_upended(line: Line) -> bool:
 
 def _frame(quarter: int, ways: Sequence[_Way]) -> Frame:
     lean = weighted_median([way.lean for way in ways], [way.length for way in ways])
-    angle = quarter * QUARTER + (lean if abs(lean) >= STRAIGHT else 0.0)
+    angle = quarter * QUARTER + lean
     cosine, sine = math.cos(angle), math.sin(angle)
     slabs = []
     for way in ways:
         x, y = centre(way.line.quad)
         along, down = x * cosine + y * sine, y * cosine - x * sine
         left, right = along - way.length / 2, along + way.length / 2
-        rtl = is_rtl(way.line.text)
-        slabs.append(Slab(way.line, way.lean, left, right, down, way.height, rtl, way.upended))
-    rtl = 2 * sum(slab.length for slab in slabs if slab.rtl) > sum(slab.length for slab in slabs)
+        text = _letters(way.line.text)
+        slabs.append(Slab(way.line, way.lean, left, right, down, way.height, text, way.upended))
+    rtl = sum(slab.letters * slab.length for slab in slabs) < 0
     if rtl:
         slabs = [replace(slab, left=-slab.right, right=-slab.left) for slab in slabs]
     slabs.sort(key=lambda slab: (slab.middle, slab.left))

@@ -58,7 +58,9 @@ class Layout:
 
     @property
     def pieces(self) -> Iterator[Piece]:
-        return (piece for block in self.blocks for part in block.paragraphs for piece in part.pieces)
+        return (
+            piece for block in self.blocks for part in block.paragraphs for piece in part.pieces
+        )
 
 
 def layout(lines: Sequence[Line]) -> Layout | None:
@@ -87,4 +89,3 @@ def _block(block: list[Row], frame: Frame) -> Block:
     )
     quad = around((part.quad for part in paragraphs), angle)
     return Block(quad, paragraphs, tuple(slab.line for slab in slabs), is_table(block))
-

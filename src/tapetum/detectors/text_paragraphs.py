@@ -14,7 +14,7 @@ from enum import IntEnum
 from itertools import pairwise
 from statistics import median
 
-from tapetum.detectors.text import Quad, Word
+from tapetum.detectors.text import Word
 from tapetum.detectors.text_blocks import CLOSE
 from tapetum.detectors.text_frame import Slab
 from tapetum.detectors.text_rows import Row, gap
@@ -143,11 +143,10 @@ def _is_wide(one: Slab, other: Slab) -> bool:
 
 def _pieces(row: Row, goes_on: Row | None) -> Iterator[Piece]:
     """The words of ``row``; ``goes_on`` is the paragraph's next row, if there is one."""
-    for slab, after in pairwise([*row, None]):
+    for slab, after in zip(row, [*row[1:], None], strict=True):
         words = slab.line.words
         for word, following in pairwise(words):
-            wide = word.spaced and slab.distance(word, following) > SURE * slab.height
-            yield Piece(word, Break.SURE_SPACE if wide else Break(word.spaced))
+            yield Piece(word, _within(slab, word, following))
         last = words[-1]
         if after is not None:
             yield Piece(last, _between(slab, after))
@@ -157,6 +156,14 @@ def _pieces(row: Row, goes_on: Row | None) -> Iterator[Piece]:
             yield Piece(replace(last, symbols=last.symbols[:-1]), Break.HYPHEN)
         else:
             yield Piece(last, Break.WRAP)
+
+
+def _within(slab: Slab, word: Word, following: Word) -> Break:
+    """What divides two words of a line."""
+    if not word.spaced:
+        return Break.NONE
+    wide = slab.distance(word, following) > SURE * slab.height
+    return Break.SURE_SPACE if wide else Break.SPACE
 
 
 def _between(slab: Slab, after: Slab) -> Break:

@@ -50,7 +50,7 @@ def _in_order(row: Row, rtl: bool) -> Row:
     """From left to right of the frame, or the other way where most of the row's text is read the
     other way than most of the frame's."""
     row.sort(key=lambda slab: slab.left)
-    against = sum(slab.length for slab in row if slab.rtl != rtl)
-    if 2 * against > sum(slab.length for slab in row):
+    onwards = sum(slab.letters * slab.length for slab in row)
+    if onwards > 0 if rtl else onwards < 0:
         row.reverse()
     return row
