@@ -31,7 +31,7 @@ or a caption is a block of its own."""
 CLOSE = 1.5
 """Lines of a row with less white space between them, in heights, are one line found in pieces."""
 
-FARTHEST_CELL = 40.0
+FARTHEST_CELL = 30.0
 """Largest white space, in heights, between two cells of a row: a receipt's price stands far off."""
 
 ROWS_BELOW = 3
@@ -92,7 +92,7 @@ def _columns(block: Sequence[Row]) -> list[tuple[float, float]]:
 
 def _without_captions(block: list[Row]) -> Iterator[list[Row]]:
     """The block; where it is a table, its title and caption as blocks of their own: single lines
-    above and below it that stand over more than one column."""
+    above and below it that do not begin where one of its columns does."""
     start, end = 0, len(block)
     while start < end and len(block[start]) == 1:
         start += 1
@@ -103,12 +103,14 @@ def _without_captions(block: list[Row]) -> Iterator[list[Row]]:
         return
     columns = _columns(block[start:end])
 
-    def spans(row: Row) -> bool:
-        return sum(row[0].left < right and left < row[0].right for left, right in columns) > 1
+    def is_caption(row: Row) -> bool:
+        left, right = row[0].left, row[0].right
+        over = [column for column in columns if left < column[1] and column[0] < right]
+        return len(over) != 1 or left < over[0][0] - row[0].height
 
-    while start > 0 and not spans(block[start - 1]):
+    while start > 0 and not is_caption(block[start - 1]):
         start -= 1
-    while end < len(block) and not spans(block[end]):
+    while end < len(block) and not is_caption(block[end]):
         end += 1
     yield from (part for part in (block[:start], block[start:end], block[end:]) if part)
 

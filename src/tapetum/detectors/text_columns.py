@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from statistics import median
 
 from tapetum.detectors.text_frame import Slab
@@ -51,6 +51,9 @@ FOOTER_GAP, HEADER_GAP = 1.0, 2.0
 """White space, in line heights, between columns and a row at the page's foot or head that belongs
 to neither of them."""
 
+HEADLINE = 1.6
+"""A line so many times as high as usual heads the columns below it, wherever it stands."""
+
 GUTTERS_TRIED = 6
 """The most likely ones, in each part of the page."""
 
@@ -83,14 +86,28 @@ def is_wordy(slab: Slab) -> bool:
 
 def _cut(slabs: list[Slab], depth: int) -> Iterator[list[Slab]]:
     if depth < DEEPEST:
-        for gutter in _gutters(slabs):
-            bands = list(_bands(slabs, gutter))
-            if any(len(band) > 1 for band in bands):
-                for part in (part for band in bands for part in band):
-                    yield from _cut(part, depth + 1)
-                return
+        bands = _best_cut(slabs)
+        if bands:
+            for part in chain.from_iterable(bands):
+                yield from _cut(part, depth + 1)
+            return
     if slabs:
         yield slabs
+
+
+def _best_cut(slabs: Sequence[Slab]) -> list[tuple[list[Slab], ...]]:
+    """The bands of the gutter that leaves the fewest lines outside its columns; none where nothing
+    is a gutter."""
+    best: list[tuple[list[Slab], ...]] = []
+    fewest = len(slabs)
+    for gutter in _gutters(slabs):
+        bands = list(_bands(slabs, gutter))
+        outside = sum(len(band[0]) for band in bands if len(band) == 1)
+        if outside < fewest:
+            best, fewest = bands, outside
+        if outside == 0:
+            break
+    return best
 
 
 def _inked(slab: Slab) -> tuple[float, float]:
@@ -182,30 +199,58 @@ def _sides(slabs: Iterable[Slab], gutter: float) -> tuple[list[Slab], list[Slab]
 
 
 def _without_edges(band: list[Slab], gutter: float) -> tuple[list[Slab], list[Slab], list[Slab]]:
-    """(head, columns, foot): a first or last row of short lines on both sides of the gutter that
-    stands well apart belongs to the page, not to its columns."""
-    start, end = 0, len(band)
-    first = [at for at, slab in enumerate(band) if slab.top < band[0].bottom]
-    last = [at for at, slab in enumerate(band) if slab.bottom > band[-1].top]
-    after, before = first[-1] + 1, last[0]
+    """(head, columns, foot): what stands at the edges of a band and belongs to the page, not to one
+    of its columns: headlines with nothing beside them, and, well apart from the rest, what stands
+    on both sides of the gutter without making columns."""
+    size = median(slab.height for slab in band)
+    lines = list(_stretches(band, 0.0))
+    headlines = 0
+    while headlines < len(lines) - 1 and _is_headline(lines[headlines], gutter, size):
+        headlines += 1
+    parts = list(_stretches(_flat(lines[headlines:]), FOOTER_GAP * size))
+    head, foot = lines[:headlines], []
     if (
-        after < before
-        and band[after].top - max(band[at].bottom for at in first) >= HEADER_GAP * band[0].height
-        and _is_edge(band[:after], gutter)
+        len(parts) > 1
+        and _white(parts[0], parts[1]) >= HEADER_GAP * size
+        and _is_page_wide(parts[0], gutter)
     ):
-        start = after
-    if (
-        start < before
-        and band[before].top - max(slab.bottom for slab in band[start:before])
-        >= FOOTER_GAP * band[-1].height
-        and _is_edge(band[before:], gutter)
-    ):
-        end = before
-    return band[:start], band[start:end], band[end:]
+        head.append(parts.pop(0))
+    while len(parts) > 1 and _is_page_wide(parts[-1], gutter):
+        foot.append(parts.pop())
+    return _flat(head), _flat(parts), _flat(foot)
 
 
-def _is_edge(row: Sequence[Slab], gutter: float) -> bool:
-    return all(_sides(row, gutter)) and not is_prose(row)
+def _stretches(slabs: Iterable[Slab], white: float) -> Iterator[list[Slab]]:
+    """The lines cut wherever so much white, in pixels, runs across from side to side."""
+    stretch: list[Slab] = []
+    bottom = 0.0
+    for slab in sorted(slabs, key=lambda slab: slab.top):
+        if stretch and slab.top >= bottom + white:
+            yield stretch
+            stretch = []
+        bottom = max(bottom, slab.bottom) if stretch else slab.bottom
+        stretch.append(slab)
+    if stretch:
+        yield stretch
+
+
+def _flat(parts: Iterable[Iterable[Slab]]) -> list[Slab]:
+    """All lines of ``parts``, from the top."""
+    return sorted(chain.from_iterable(parts), key=lambda slab: (slab.middle, slab.left))
+
+
+def _white(above: Sequence[Slab], below: Sequence[Slab]) -> float:
+    return below[0].top - max(slab.bottom for slab in above)
+
+
+def _is_headline(slabs: Sequence[Slab], gutter: float, size: float) -> bool:
+    one_sided = not all(_sides(slabs, gutter))
+    return one_sided and all(slab.height >= HEADLINE * size for slab in slabs)
+
+
+def _is_page_wide(slabs: Sequence[Slab], gutter: float) -> bool:
+    sides = _sides(slabs, gutter)
+    return all(sides) and not is_prose(slabs) and not _are_columns(*sides)
 
 
 def _are_columns(left: Sequence[Slab], right: Sequence[Slab]) -> bool:
