@@ -133,9 +133,9 @@ def test_a_heading_over_two_columns_of_three_stays_with_them() -> None:
 
 
 def test_a_letter_caught_from_the_other_column_does_not_spoil_the_gutter() -> None:
-    caught = [*prose(0, 0, *LEFT[:2], LEFT[2] + " w", *LEFT), *prose(270, 0, *RIGHT, *THIRD)]
+    left = [*LEFT[:2], LEFT[2] + " i", *LEFT[:2], *LEFT]
 
-    assert read(caught)[-8:] == [*RIGHT, *THIRD]
+    assert read([*prose(0, 0, *left), *prose(262, 0, *RIGHT, *THIRD)]) == [*left, *RIGHT, *THIRD]
 
 
 def test_a_sidebar_is_read_before_what_stands_beside_it() -> None:
@@ -198,6 +198,14 @@ def test_a_receipt_is_read_row_by_row() -> None:
 
     assert read(lines) == [*(f"{name} {price}" for name, price in items), "thank you"]
     assert len(texts_of_blocks(lines)) == 2
+
+
+def test_a_form_is_read_row_by_row() -> None:
+    fields = [("name", "maria novak"), ("street", "long lane"), ("city", "brno"), ("job", "baker")]
+    lines = [line(0, 35 * row, name) for row, (name, _) in enumerate(fields)]
+    lines += [line(200, 35 * row + 2, value) for row, (_, value) in enumerate(fields)]
+
+    assert read(lines) == [f"{name} {value}" for name, value in fields]
 
 
 def test_signs_at_one_height_are_not_one_line() -> None:
@@ -371,6 +379,10 @@ def test_pieces_of_one_line_are_joined() -> None:
 
 def test_no_space_is_put_between_pieces_of_chinese() -> None:
     assert read([line(0, 0, "今天"), line(35, 0, "晴天")]) == ["今天晴天"]
+
+
+def test_pieces_of_korean_are_words() -> None:
+    assert read([line(0, 0, "한국어"), line(40, 0, "문장")]) == ["한국어 문장"]
 
 
 def test_without_lines_there_is_no_layout() -> None:

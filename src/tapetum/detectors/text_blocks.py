@@ -24,9 +24,9 @@ BLOCK_GAP = 1.5
 OVERLAP = 0.5
 """Least part of the shorter line that lies above or below the longer one."""
 
-LIKE_HEIGHT, LIKE_HEIGHT_LONG = 1.6, 1.3
-"""Largest ratio of two neighbouring heights in one block, and of those of two long lines: a heading
-or a caption is a block of its own."""
+LIKE_HEIGHT, LIKE_HEIGHT_LONG, LIKE_HEIGHT_APART = 1.6, 1.3, 1.15
+"""Largest ratio of two neighbouring heights in one block, of those of two long lines, and of those
+of two long lines with white space between them: a heading or a caption is a block of its own."""
 
 CLOSE = 1.5
 """Lines of a row with less white space between them, in heights, are one line found in pieces."""
@@ -37,9 +37,12 @@ FARTHEST_CELL = 30.0
 ROWS_BELOW = 3
 """How many rows are searched for a line's continuation: rows of other columns lie between."""
 
-WIDE, TIGHT = 0.7, 0.75
+TIGHT = 0.75
+"""More white space than this between two lines, in heights, sets them apart a little."""
+
+WIDE = 0.7
 """A line of prose beside a table is at least this share of the flow's width; the last one may be
-shorter, with at most this much white space above it, in heights."""
+shorter."""
 
 _PROSE, _CELLS = "prose", "cells"
 
@@ -116,9 +119,11 @@ def _without_captions(block: list[Row]) -> Iterator[list[Row]]:
 
 
 def _is_like(one: Slab, other: Slab) -> bool:
-    """Whether two lines may be of one size. The box of a short line is as high as its letters."""
+    """Whether two lines, ``other`` below or beside ``one``, may be of one size. The box of a short
+    line is as high as its letters."""
     long = min(one.length / one.height, other.length / other.height) >= PROSE
-    ratio = LIKE_HEIGHT_LONG if long else LIKE_HEIGHT
+    apart = other.top - one.bottom > TIGHT * min(one.height, other.height)
+    ratio = (LIKE_HEIGHT_APART if apart else LIKE_HEIGHT_LONG) if long else LIKE_HEIGHT
     return max(one.height, other.height) <= ratio * min(one.height, other.height)
 
 

@@ -61,8 +61,11 @@ _UNSPACED = frozenset({_Script.HAN, _Script.KANA, _Script.THAI})
 
 
 def writes_spaces(character: str) -> bool:
-    """Whether the script of ``character`` puts spaces between words."""
-    return _script(character) not in _UNSPACED and unicodedata.east_asian_width(character) != "W"
+    """Whether words are written apart in the script of ``character``, a letter or a mark."""
+    script = _script(character)
+    if script is _Script.HANGUL:
+        return True
+    return script not in _UNSPACED and unicodedata.east_asian_width(character[0]) not in "FW"
 
 
 def segmented(lines: Sequence[Line]) -> list[Line]:
