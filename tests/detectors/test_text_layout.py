@@ -458,11 +458,11 @@ def test_boxes_hold_what_is_in_them(lines: list[Line]) -> None:
 
     assert found is not None
     for block in found.blocks:
-        assert all(holds(found.quad, corner) for corner in block.quad)
         for part in block.paragraphs:
             assert all(holds(block.quad, corner) for corner in part.quad)
             for piece in part.pieces:
                 assert all(holds(part.quad, corner) for corner in piece.word.quad)
+                assert all(holds(found.quad, corner) for corner in piece.word.quad)
 
 
 def holds(quad: Quad, point: Point) -> bool:

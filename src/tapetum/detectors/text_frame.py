@@ -32,8 +32,8 @@ class Slab:
     In a frame that is read from right to left x grows to the left. ``lean``: how far the line is
     turned clockwise beyond the quarter turns of its frame, radians. ``height`` is at least 1.
     ``letters``: 1 when most of its letters are read from left to right, -1 when from right to left,
-    0 when it has none. ``upended``: its symbols stand below
-    each other in its own box, as in a column of Chinese or Japanese whose box stands upright.
+    0 when it has none. ``upended``: its symbols stand below each other in its own box, as in a
+    column of Chinese or Japanese whose box stands upright.
     """
 
     line: Line
@@ -65,7 +65,7 @@ class Slab:
     def distance(self, one: Word, other: Word) -> float:
         """The white space between two words of the line, in pixels."""
         reach = (self.stretch(one) + self.stretch(other)) / 2
-        return math.dist(centre(one.quad), centre(other.quad)) - reach
+        return math.dist(_centre(one.quad), _centre(other.quad)) - reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Frame:
     def angle(self, slabs: Sequence[Slab]) -> float:
         """How far most of the text on ``slabs`` is turned clockwise in the picture, radians."""
         lengths = [slab.length for slab in slabs]
-        lean = weighted_median([slab.lean for slab in slabs], lengths)
+        lean = _weighted_median([slab.lean for slab in slabs], lengths)
         upended = 2 * sum(slab.length for slab in slabs if slab.upended) > sum(lengths)
         return (self.quarter - upended) * QUARTER + lean
 
@@ -122,7 +122,7 @@ def _letters(text: str) -> int:
     return -1 if right > left else int(left > 0)
 
 
-def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
+def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
     """The smallest value that half of the weight does not exceed. ``values`` must not be empty."""
     order = sorted(range(len(values)), key=lambda i: (values[i], weights[i]))
     half, reached = sum(weights[i] for i in order) / 2, 0.0
@@ -133,7 +133,7 @@ def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
     return values[order[-1]]
 
 
-def centre(quad: Quad) -> Point:
+def _centre(quad: Quad) -> Point:
     """The mean of the four corners."""
     return sum(x for x, _ in quad) / 4, sum(y for _, y in quad) / 4
 
@@ -173,7 +173,7 @@ class _Way:
 
 def _is_upended(line: Line) -> bool:
     (ax, ay), (bx, by) = (
-        centre(symbol.quad) for symbol in (line.words[0].symbols[0], line.words[-1].symbols[-1])
+        _centre(symbol.quad) for symbol in (line.words[0].symbols[0], line.words[-1].symbols[-1])
     )
     (x0, y0), (x1, y1), _, (x3, y3) = line.quad
     top, side = (x1 - x0, y1 - y0), (x3 - x0, y3 - y0)
@@ -184,12 +184,12 @@ def _is_upended(line: Line) -> bool:
 
 
 def _frame(quarter: int, ways: Sequence[_Way]) -> Frame:
-    lean = weighted_median([way.lean for way in ways], [way.length for way in ways])
+    lean = _weighted_median([way.lean for way in ways], [way.length for way in ways])
     angle = quarter * QUARTER + lean
     cosine, sine = math.cos(angle), math.sin(angle)
     slabs = []
     for way in ways:
-        x, y = centre(way.line.quad)
+        x, y = _centre(way.line.quad)
         along, down = x * cosine + y * sine, y * cosine - x * sine
         left, right = along - way.length / 2, along + way.length / 2
         text = _letters(way.line.text)

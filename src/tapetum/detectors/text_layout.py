@@ -65,13 +65,14 @@ class Layout:
 
 def layout(lines: Sequence[Line]) -> Layout | None:
     """``lines``, in any order, as a page; ``None`` where there are none. The result does not depend
-    on their order, up to lines that are equal."""
+    on their order, but for lines that stand in the same place and say the same."""
     found = frames(segmented(lines))
     if not found:
         return None
     placed = tuple(block for frame in found for block in _blocks(frame))
     way = round(found[0].angle(found[0].slabs) / QUARTER) * QUARTER
-    return Layout(around((block.quad for block in placed), way), placed)
+    words = (word.quad for block in placed for line in block.lines for word in line.words)
+    return Layout(around(words, way), placed)
 
 
 def _blocks(frame: Frame) -> Iterator[Block]:
