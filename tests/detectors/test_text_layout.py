@@ -208,6 +208,19 @@ def test_a_form_is_read_row_by_row() -> None:
     assert read(lines) == [f"{name} {value}" for name, value in fields]
 
 
+def test_long_cells_in_spacious_rows_are_read_row_by_row() -> None:
+    rows = list(zip(LEFT, RIGHT, strict=True))
+    lines = [*prose(0, 0, *LEFT, pitch=2), *prose(300, 0, *RIGHT, pitch=2)]
+
+    assert read(lines) == [f"{one} {other}" for one, other in rows]
+
+
+def test_an_initial_comes_before_its_paragraph() -> None:
+    lines = [line(0, 0, "S", 60), *prose(40, 0, *LEFT[:2]), *prose(0, 56, *LEFT)]
+
+    assert read(lines) == ["S", *LEFT[:2], *LEFT]
+
+
 def test_signs_at_one_height_are_not_one_line() -> None:
     assert texts_of_blocks([line(0, 0, "bakery"), line(500, 4, "garage")]) == [
         ["bakery"],

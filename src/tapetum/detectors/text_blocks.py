@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
-from tapetum.detectors.text_columns import PROSE, is_prose, is_wordy
+from tapetum.detectors.text_columns import PROSE, are_running_text, is_wordy
 from tapetum.detectors.text_frame import Slab
 from tapetum.detectors.text_rows import Row, gap
 
@@ -65,14 +65,28 @@ def blocks(rows: Sequence[Row]) -> list[list[Row]]:
     for one, other in _level(slabs, numbered, groups):
         groups.join(one, other)
     found: defaultdict[int, list[Row]] = defaultdict(list)
-    for row in numbered:
+    places: dict[int, tuple[int, float]] = {}
+    middles = [row[0].middle for row in rows]
+    for number, row in enumerate(numbered):
         parts: defaultdict[int, Row] = defaultdict(list)
-        for at in row:
-            parts[groups.of(at)].append(slabs[at])
+        for position, at in enumerate(row):
+            group = groups.of(at)
+            parts[group].append(slabs[at])
+            if group not in places:
+                beside = bisect_left(middles, slabs[at].top, hi=number)
+                own = beside == number
+                places[group] = beside, position if own else _place(slabs[at], rows[beside])
         for group, part in parts.items():
             found[group].append(part)
-    # In order of their first lines.
-    return [part for block in found.values() for part in _without_captions(block)]
+    ordered = sorted(found, key=lambda group: places[group])
+    return [part for group in ordered for part in _without_captions(found[group])]
+
+
+def _place(slab: Slab, row: Row) -> float:
+    """The place, among the lines of ``row``, of a line that reaches up to it from further down, as
+    an initial does: between two whole numbers."""
+    backwards = row[0].left > row[-1].left
+    return sum((other.left > slab.left) is backwards for other in row) - 0.5
 
 
 def is_table(block: Sequence[Row]) -> bool:
@@ -252,4 +266,4 @@ def _are_cells(one: Sequence[Slab], other: Sequence[Slab], rows: int) -> bool:
         return False
     if rows == 1:  # a label and its number, rather than two signs at one height
         return is_wordy(one[0]) != is_wordy(other[0])
-    return not (is_prose(one) and is_prose(other))
+    return not are_running_text(one, other)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby, islice
+from itertools import chain, groupby, islice, pairwise
 from statistics import median
 
 from tapetum.detectors.text_frame import Slab
@@ -43,6 +43,10 @@ LEVEL = 0.2
 MOSTLY_LEVEL = 0.7
 """Sides of which so many lines stand level with one of the other side are rows of a table. With
 lines at the pitch of print about a third do by chance."""
+
+SPACIOUS = 1.7
+"""Heights from one line to the next, from which lines that stand level are rows even where they are
+long: print is set closer."""
 
 FEWEST_UNLEVEL = 3
 """Lines on either side from which not standing level means something."""
@@ -76,6 +80,14 @@ def is_prose(slabs: Iterable[Slab]) -> bool:
         total += slab.length
         long += slab.length if slab.length >= PROSE * slab.height else 0.0
     return 2 * long > total
+
+
+def are_running_text(one: Sequence[Slab], other: Sequence[Slab]) -> bool:
+    """Whether two stacks beside each other, from the top, are columns of prose rather than of long
+    cells."""
+    if not (is_prose(one) and is_prose(other)):
+        return False
+    return not (_is_spacious(one) and _is_spacious(other) and _are_level(one, other))
 
 
 def is_wordy(slab: Slab) -> bool:
@@ -261,7 +273,7 @@ def _are_columns(left: Sequence[Slab], right: Sequence[Slab]) -> bool:
     starts = sorted(_inked(slab)[0] for slab in right)
     ends = sorted((_inked(slab)[1] for slab in left), reverse=True)
     white = starts[int(STRAYS * len(starts))] - ends[int(STRAYS * len(ends))]
-    prose = is_prose(left) and is_prose(right)
+    prose = are_running_text(left, right)
     if white < (0.0 if prose and fewest >= MANY else NARROWEST_GUTTER * height):
         return False
     return prose or (
@@ -269,6 +281,13 @@ def _are_columns(left: Sequence[Slab], right: Sequence[Slab]) -> bool:
         and all(2 * sum(map(is_wordy, side)) > len(side) for side in (left, right))
         and not _are_level(left, right)
     )
+
+
+def _is_spacious(column: Sequence[Slab]) -> bool:
+    if len(column) < 2:
+        return False
+    pitch = median(below.middle - above.middle for above, below in pairwise(column))
+    return pitch >= SPACIOUS * median(slab.height for slab in column)
 
 
 def _are_level(left: Sequence[Slab], right: Sequence[Slab]) -> bool:
