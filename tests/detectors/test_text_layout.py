@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.detectors.text import Line, Point, Quad, Symbol, Word
@@ -443,6 +443,7 @@ pages = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(pages)
 def test_every_symbol_is_there_exactly_once(lines: list[Line]) -> None:
     found = layout(lines)
@@ -457,6 +458,7 @@ def test_every_symbol_is_there_exactly_once(lines: list[Line]) -> None:
     assert all(symbol.text in "-‐\u00ad" for symbol in missing)
 
 
+@settings(deadline=None)
 @given(pages, st.randoms(use_true_random=False))
 def test_the_order_of_the_lines_is_of_no_account(lines: list[Line], chance: random.Random) -> None:
     shuffled = list(lines)
@@ -465,6 +467,7 @@ def test_the_order_of_the_lines_is_of_no_account(lines: list[Line], chance: rand
     assert layout(shuffled) == layout(lines)
 
 
+@settings(deadline=None)
 @given(pages)
 def test_boxes_hold_what_is_in_them(lines: list[Line]) -> None:
     found = layout(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.detectors.text import Line, Quad, Symbol, Word
@@ -118,6 +118,7 @@ def test_boxes_follow_symbols_that_stand_below_each_other() -> None:
 mixed = st.text(st.sampled_from("今天是晴日本語のカーบาีAb1.,。、(-한"), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(mixed | st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=30))
 def test_every_symbol_stays_in_its_place(text: str) -> None:
     (found,) = segmented([line(text)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from google.cloud import vision_v1
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.detectors import Signals
@@ -262,6 +262,7 @@ lines_of_text = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(lines_of_text)
 def test_the_text_follows_from_the_symbols_and_their_breaks(lines: list[Line]) -> None:
     filled = describe(lines)
