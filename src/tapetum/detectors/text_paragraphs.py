@@ -33,7 +33,7 @@ ROOM = 1.0
 """What a word needs beside its width to fit on a line, in heights: a space, and the jitter of boxes
 and of ragged margins."""
 
-SURE = 1.5
+SURE = 1.0
 """White space, in heights, that is more than the space between two words."""
 
 HYPHENS = frozenset("-\u00ad\u2010")
