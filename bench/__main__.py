@@ -75,12 +75,17 @@ def _memory(files: Sequence[Path], quick: bool) -> list[Row]:
     return memory.measure(files, 200, 600 if quick else 2000)
 
 
+def _pages(files: Sequence[Path], quick: bool) -> list[Row]:
+    return memory.measure_pages(files[0], 100, 600 if quick else 2000)
+
+
 _MEASUREMENTS: dict[str, Callable[[Sequence[Path], bool], list[Row]]] = {
     "serving": _serving,
     "throughput": _throughput,
     "features": _features,
     "text": _text,
     "memory": _memory,
+    "pages": _pages,
 }
 
 

@@ -27,7 +27,7 @@ SKEWS = (-10, 15)
 MOST_WORSE = 1.0
 """Points of error rate that a turned copy may be worse than its upright page."""
 
-BREAK_TEXT = ("", " ", " ", "\n", "-\n", "\n")
+BREAK_TEXT, SURE_SPACE = ("", " ", " ", "\n", "-\n", "\n"), 2
 """By ``DetectedBreak.BreakType``: none, space, wide space, wrapped line, hyphen, line end."""
 
 Truth = dict[str, Any]
@@ -176,7 +176,8 @@ def turned(content: bytes, angle: int) -> tuple[bytes, np.ndarray[Any, np.dtype[
 
 
 def pieces(response: Any, back: np.ndarray[Any, np.dtype[np.float64]], script: str) -> list[Piece]:
-    """The lines of ``full_text_annotation`` in the order it gives them."""
+    """The lines of ``full_text_annotation`` in the order it gives them, in pieces where there is a
+    wide gap: a character's place is found by counting."""
     found: list[Piece] = []
     for page in response.full_text_annotation.pages:
         for block in page.blocks:
@@ -186,8 +187,9 @@ def pieces(response: Any, back: np.ndarray[Any, np.dtype[np.float64]], script: s
                 for word in paragraph.words:
                     line.append(word)
                     text += "".join(symbol.text for symbol in word.symbols)
-                    ending = BREAK_TEXT[word.symbols[-1].property.detected_break.type_]
-                    if "\n" not in ending:
+                    kind = word.symbols[-1].property.detected_break.type_
+                    ending = BREAK_TEXT[kind]
+                    if "\n" not in ending and kind != SURE_SPACE:
                         text += ending
                         continue
                     found.append(

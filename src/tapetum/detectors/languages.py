@@ -37,12 +37,9 @@ class Language:
 
 class Languages:
     """Identifies languages. May be called from several threads at once; the same text gets the
-    same answer. The statistics are loaded at the first text that needs them (0.7 s, 150 MB).
+    same answer. The statistics are loaded at the first text that needs them, once in a process
+    (0.7 s, 150 MB).
     """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._identifier: LanguageIdentifier | None = None
 
     def identify(self, text: str) -> tuple[Language, ...]:
         """The languages of ``text`` by falling confidence, at most one of each script.
@@ -71,7 +68,7 @@ class Languages:
         that the statistics know."""
         wanted = set(codes)
         scores: dict[str, float] = {}
-        for known, score in self._loaded().rank(text[:MOST_CHARACTERS]):
+        for known, score in _statistics().rank(text[:MOST_CHARACTERS]):
             code = _OUR_CODES.get(known, known)
             if code in wanted:
                 scores[code] = max(score, scores.get(code, 0.0))
@@ -94,11 +91,16 @@ class Languages:
         best = max(probable, key=lambda code: (probable[code], code))
         return best, probable[best]
 
-    def _loaded(self) -> LanguageIdentifier:
-        with self._lock:
-            if self._identifier is None:
-                self._identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-            return self._identifier
+
+_loading = threading.Lock()
+_loaded: list[LanguageIdentifier] = []
+
+
+def _statistics() -> LanguageIdentifier:
+    with _loading:
+        if not _loaded:
+            _loaded.append(LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True))
+        return _loaded[0]
 
 
 def _chinese(text: str, letters: int) -> str:

@@ -63,6 +63,9 @@ MOSTLY = 0.3
 MOST_SCRIPTS = 2
 """Scripts that are sought on one page besides the general recogniser's."""
 
+MOST_HINTED = 4
+"""Languages of the hints, in their order, with which every line is read: bounds the work."""
+
 VIETNAMESE = frozenset("ăâđêôơưĂÂĐÊÔƠƯ")
 VIETNAMESE_SHARE = 0.02
 """Letters that PP-OCR does read, and their share from which the language of a page is asked."""
@@ -167,7 +170,7 @@ class ScriptReader:
         `ACCEPTED` if it is in one of Tesseract's scripts; print in PP-OCR's scripts does neither
         way. (0, 0) where no line is long enough, or none may be in such a script.
         """
-        models = _by_tesseract(hints) or PROBED
+        models = _by_tesseract(hints) if hints else PROBED
         page = _Page(self._reader, pixels, [])
         page.lines = [ScriptLine(pixels, quad, None, *_size(quad)) for quad in quads]
         for at in page.telling(range(len(quads)), FEWER_PROBES):
@@ -293,7 +296,7 @@ class _Page:
 
 
 def _by_tesseract(hints: Iterable[str]) -> list[KnownLanguage]:
-    return [LANGUAGES[hint] for hint in hints if LANGUAGES[hint].model]
+    return [LANGUAGES[hint] for hint in hints if LANGUAGES[hint].model][:MOST_HINTED]
 
 
 def _is_accepted(
