@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tapetum.errors import ModelError
 from tapetum.models.manifest import Manifest
-from tapetum.models.tesseract import Tesseract
+from tapetum.models.tesseract import PREFIX, Tesseract
 
 
 def line(text: str) -> np.ndarray:
@@ -31,6 +31,13 @@ def test_symbols_come_in_order_with_places_and_confidences() -> None:
         assert 0 <= glyph.left < glyph.right <= LINES[0].shape[1]
         assert 0.5 < glyph.confidence <= 1
         assert 0.5 < glyph.word_confidence <= 1
+
+
+def test_every_model_of_the_manifest_reads() -> None:
+    tesseract = Tesseract(Manifest.packaged())
+    for row in Manifest.packaged():
+        if row.name.startswith(PREFIX):
+            assert tesseract.read(LINES[1], row.name.removeprefix(PREFIX))
 
 
 @pytest.mark.parametrize("raw", [False, True])
