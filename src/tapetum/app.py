@@ -106,7 +106,9 @@ class Engine:
     ) -> None:
         self.stores = stores
         self.ledger = ledger
-        self.sessions = Sessions(Manifest.packaged(), precision=settings.precision)
+        self.sessions = Sessions(
+            Manifest.packaged(), precision=settings.precision, workers=settings.worker_count
+        )
         self.annotator = Annotator(stores, detectors(self.sessions), features())
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)

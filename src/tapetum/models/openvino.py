@@ -7,7 +7,6 @@ time; the others gain nothing, and ONNX Runtime has no use for the instructions 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,25 +26,24 @@ def has_bfloat16() -> bool:
 class Bfloat16Network:
     """One network on OpenVINO. Inputs and outputs stay ``float32``, sums too.
 
-    Keeps the kernels of each shape of input it has seen (a shape costs about as much again as its
-    first run): feed it few different ones.
+    ``threads`` per run, ``workers`` runs at a time: each of them keeps memory of its own. The
+    kernels of each shape of input are kept too (a new shape costs about half as much again as a
+    run): feed it few different ones.
     """
 
-    def __init__(self, content: bytes, threads: int) -> None:
+    def __init__(self, content: bytes, threads: int, workers: int) -> None:
         core = openvino.Core()
         model = core.read_model(content)
         self.inputs: tuple[str, ...] = tuple(node.get_any_name() for node in model.inputs)
         self.outputs: tuple[str, ...] = tuple(node.get_any_name() for node in model.outputs)
         self.metadata: Mapping[str, str] = _metadata(model)
-        streams = os.cpu_count() or 1
         self._compiled = core.compile_model(
             model,
             DEVICE,
             {
                 "INFERENCE_PRECISION_HINT": "bf16",
-                # A stream is what one run occupies: as many runs at once as there are cores.
-                "NUM_STREAMS": streams,
-                "INFERENCE_NUM_THREADS": streams * threads,
+                "NUM_STREAMS": workers,
+                "INFERENCE_NUM_THREADS": workers * threads,
                 "ENABLE_CPU_PINNING": False,
             },
         )

@@ -59,8 +59,9 @@ class Sessions:
     one-thread runs side by side do 1.8-2.1 times the work of one, one two-thread run 1.2-1.4).
 
     ``precision`` is ``full`` (float32 throughout) or ``reduced``: the networks the manifest marks
-    as ``reducible`` run in bfloat16 where the processor computes in it, the rest as before. Raises
-    `SettingsError` when ``reduced`` is asked for and OpenVINO is not installed.
+    as ``reducible`` run in bfloat16 where the processor computes in it, the rest as before, and
+    ``workers`` of them at a time. Raises `SettingsError` when ``reduced`` is asked for and OpenVINO
+    is not installed.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class Sessions:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 1,
         precision: str = "full",
+        workers: int = 1,
     ) -> None:
         self._manifest = manifest
         self._providers = list(providers)
         self._threads = threads
+        self._workers = workers
         self._reduces = precision == "reduced" and _can_reduce()
         self._loaded: dict[str, Session] = {}
         self._lock = threading.Lock()
@@ -98,7 +101,7 @@ class Sessions:
         if self._reduces and weight.reducible:
             from tapetum.models.openvino import Bfloat16Network  # noqa: PLC0415 (optional)
 
-            return Bfloat16Network(weight.content(), self._threads)
+            return Bfloat16Network(weight.content(), self._threads, self._workers)
         return _OnnxNetwork(weight.content(), self._providers, self._threads)
 
 
