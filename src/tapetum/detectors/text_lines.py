@@ -37,6 +37,13 @@ LEGIBLE = 22.0
 """Height of a grown line, in pixels of the network's input, from which the look that found it will
 do; about 1.4 times the height of its letters. Smaller ones are looked at again, larger."""
 
+FAINT = 8.0
+"""Pixels of the first look: a piece of at least this size that misses `SCORE_THRESHOLD` may be a
+word in faint print. Clean pages have none, noise is smaller."""
+
+CLOSER = 1.5
+"""How many times as large faint print is looked at again."""
+
 WORTH_A_LOOK = 1.4
 """A first look is taken where the full size has at least so many times its pixels."""
 
@@ -96,16 +103,18 @@ class LineFinder:
         return reading_order([quad * back for quad in quads])
 
     def find_at(
-        self,
-        pixels: NDArray[np.uint8],
-        width: int,
-        height: int,
-        thinnest: float = THINNEST_KERNEL,
+        self, pixels: NDArray[np.uint8], width: int, height: int
     ) -> list[NDArray[np.float32]]:
         """The lines that show when ``pixels`` are seen as ``width×height``, in no order.
 
         Each is a rectangle as in `find`, but in pixels of that size.
         """
+        pieces = self._pieces(pixels, width, height, THINNEST_KERNEL)
+        return [quad for quad, score in pieces if score >= SCORE_THRESHOLD]
+
+    def _pieces(
+        self, pixels: NDArray[np.uint8], width: int, height: int, thinnest: float
+    ) -> list[tuple[NDArray[np.float32], float]]:
         (kernels,) = self._sessions.load(NETWORK).run(_network_input(pixels, width, height))
         return _rectangles(kernels[0, 0, :height, :width], thinnest)
 
@@ -115,19 +124,21 @@ class LineFinder:
         """The lines, and the size of the picture they were found in.
 
         Large print is found in a small picture, at a fraction of the cost. So the first look is at
-        few pixels, and only what is small there is looked at again, as large as it needs.
+        few pixels, and only what is small or faint there is looked at again, as large as it needs.
         """
         rows, columns = pixels.shape[:2]
         full = input_size(columns, rows)
         first = _fitted(columns, rows, min(1.0, (FIRST_PIXELS / (columns * rows)) ** 0.5))
         if full[0] * full[1] < WORTH_A_LOOK * first[0] * first[1]:
             return self.find_at(pixels, *full), full
-        quads = self.find_at(pixels, *first, thinnest=SPECK)
-        smallest = min((min(_sides(quad)) for quad in quads), default=LEGIBLE)
-        if smallest >= LEGIBLE:
+        pieces = self._pieces(pixels, *first, SPECK)
+        quads = [quad for quad, score in pieces if score >= SCORE_THRESHOLD]
+        larger = max((LEGIBLE / min(_sides(quad)) for quad in quads), default=1.0)
+        if any(score < SCORE_THRESHOLD and min(_sides(quad)) >= FAINT for quad, score in pieces):
+            larger = max(larger, CLOSER)
+        if larger <= 1:
             return quads, first
-        second = _fitted(columns, rows, first[0] / columns * LEGIBLE / smallest)
-        size = min(second, full)
+        size = min(_fitted(columns, rows, larger * first[0] / columns), full)
         return self.find_at(pixels, *size), size
 
 
@@ -145,8 +156,11 @@ def _network_input(pixels: NDArray[np.uint8], width: int, height: int) -> NDArra
     return np.asarray(blob, dtype=np.float32)
 
 
-def _rectangles(kernels: NDArray[np.float32], thinnest: float) -> list[NDArray[np.float32]]:
-    """The grown rectangles, ``float32`` ``4×2`` in pixels of ``kernels`` (``H×W`` in 0..1)."""
+def _rectangles(
+    kernels: NDArray[np.float32], thinnest: float
+) -> list[tuple[NDArray[np.float32], float]]:
+    """The grown rectangles, ``float32`` ``4×2`` in pixels of ``kernels`` (``H×W`` in 0..1), of the
+    pieces at least ``thinnest`` pixels thick, each with the mean probability of its kernel."""
     mask = (kernels > KERNEL_THRESHOLD).astype(np.uint8)
     mask = np.asarray(cv2.dilate(mask, np.ones((2, 2), dtype=np.uint8)), dtype=np.uint8)
     # RETR_LIST, not RETR_EXTERNAL: text inside a ring of text counts too. The inner rim of a ring
@@ -154,21 +168,22 @@ def _rectangles(kernels: NDArray[np.float32], thinnest: float) -> list[NDArray[n
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     if len(contours) > MOST_LINES:
         contours = sorted(contours, key=len, reverse=True)[:MOST_LINES]
-    found: list[NDArray[np.float32]] = []
+    found: list[tuple[NDArray[np.float32], float]] = []
     for contour in contours:
         corners = cv2.boxPoints(cv2.minAreaRect(contour)).astype(np.float32)
         centre = corners.mean(axis=0)
         along, across = _axes(corners)
         # A contour runs through pixel centres; a pixel reaches half a pixel further.
         width, height = float(np.hypot(*along)) + 1, float(np.hypot(*across)) + 1
-        if min(width, height) < thinnest or _score(kernels, corners) < SCORE_THRESHOLD:
+        if min(width, height) < thinnest:
             continue
         growth = UNCLIP_RATIO * width * height / (2 * (width + height))
         right = _unit(along, (1, 0)) * (width / 2 + growth)
         down = _unit(across, (0, 1)) * (height / 2 + growth)
         signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
         middle = centre + np.float32(0.5)
-        found.append(np.stack([middle + x * right + y * down for x, y in signs]).astype(np.float32))
+        quad = np.stack([middle + x * right + y * down for x, y in signs]).astype(np.float32)
+        found.append((quad, _score(kernels, corners)))
     return found
 
 
