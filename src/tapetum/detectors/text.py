@@ -201,7 +201,7 @@ def _line(reading: Reading, scale: NDArray[np.float64]) -> Line:
     words = []
     for word, quad in zip(reading.words, quads[len(characters) :], strict=True):
         own = tuple(islice(symbols, len(word)))
-        confidence = float(np.mean([symbol.confidence for symbol in own]))
+        confidence = sum(symbol.confidence for symbol in own) / len(own)
         words.append(Word(quad, own, confidence))
     return Line(whole, tuple(words), reading.confidence)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 
 import cv2
 import numpy as np
@@ -57,6 +56,9 @@ INK_MARGIN = 6
 
 EMPTY = 0.2
 """A column with less of the line's contrast holds no ink."""
+
+NEARER = 1e-4
+"""What a pixel of distance counts for beside ink: it decides between columns equally empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +214,16 @@ def _decode(output: NDArray[np.float32], alphabet: list[str]) -> list[_Peak]:
     sure = output[np.arange(len(best)), best]
     starts = np.flatnonzero(np.diff(best, prepend=-1))
     ends = np.append(starts[1:], len(best))
+    seen = best[starts] != BLANK
+    highest = np.maximum.reduceat(sure, starts).clip(max=1)
     return [
-        _Peak(alphabet[best[a]], COLUMN * (a + b) / 2, min(1.0, float(sure[a:b].max())))
-        for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
-        if best[a] != BLANK
+        _Peak(alphabet[index], centre, confidence)
+        for index, centre, confidence in zip(
+            best[starts][seen].tolist(),
+            (COLUMN * (starts + ends) / 2)[seen].tolist(),
+            highest[seen].tolist(),
+            strict=True,
+        )
     ]
 
 
@@ -240,13 +248,20 @@ def _words(peaks: list[_Peak], line: NDArray[np.uint8]) -> tuple[tuple[Character
         left, right = _gap(ink, runs, low, high)
         ends.append(left)
         starts.append(right)
-    return tuple(
-        tuple(
-            Character(peak.text, a / width, b / width, peak.confidence)
-            for peak, (a, b) in zip(group, pairwise(_borders(group, start, end, ink)), strict=True)
+    spans = [_span(*word) for word in zip(groups, starts[:-1], ends[1:], strict=True)]
+    between = iter(_borders(groups, spans, ink))
+    words = []
+    for group, (start, end) in zip(groups, spans, strict=True):
+        borders = [start, *islice(between, len(group) - 1), end]
+        if any(a >= b for a, b in pairwise(borders)):
+            borders = [start + (end - start) * i / len(group) for i in range(len(group) + 1)]
+        words.append(
+            tuple(
+                Character(peak.text, a / width, b / width, peak.confidence)
+                for peak, (a, b) in zip(group, pairwise(borders), strict=True)
+            )
         )
-        for group, start, end in zip(groups, starts[:-1], ends[1:], strict=True)
-    )
+    return tuple(words)
 
 
 def _is_space(peak: _Peak) -> bool:
@@ -295,27 +310,36 @@ def _gap(
     return emptiest, emptiest
 
 
-def _borders(group: list[_Peak], start: float, end: float, ink: NDArray[np.float32]) -> list[float]:
-    """The ``len(group) + 1`` ascending borders of a word's characters from ``start`` to ``end``."""
+def _span(group: list[_Peak], start: float, end: float) -> tuple[float, float]:
+    """Where a word starts and ends: as the ink says, unless that contradicts its peaks."""
     count = len(group)
     if end - start < count:
-        # The ink contradicts the peaks: half a column to each side of them is all that is known.
+        # Half a column to each side of the peaks is all that is known.
         start = min(start, group[0].centre - COLUMN / 2)
         end = max(end, group[-1].centre + COLUMN / 2, start + count)
-    borders = [start]
-    for one, other in pairwise(group):
-        middle = (one.centre + other.centre) / 2
-        reach = min(COLUMN, (other.centre - one.centre) / 2)
-        first = max(int(middle - reach), int(start) + 1, 0)
-        last = min(int(middle + reach) + 1, math.ceil(end - 1), len(ink))
-        if first < last:
-            # Emptiest first; among equals the one nearest to the middle.
-            near = ink[first:last].tolist()
-            middle = 0.5 + min(
-                range(first, last), key=lambda at: (near[at - first], abs(at + 0.5 - middle))
-            )
-        borders.append(middle)
-    borders.append(end)
-    if min(b - a for a, b in pairwise(borders)) <= 0:
-        return [start + (end - start) * i / count for i in range(count + 1)]
-    return borders
+    return start, end
+
+
+def _borders(
+    groups: list[list[_Peak]], spans: list[tuple[float, float]], ink: NDArray[np.float32]
+) -> list[float]:
+    """Where each word's characters meet, the words one after the other: the emptiest column near
+    the middle between two peaks; among equals the nearest."""
+    pairs = [
+        (one.centre, other.centre, start, end)
+        for group, (start, end) in zip(groups, spans, strict=True)
+        for one, other in pairwise(group)
+    ]
+    if not pairs:
+        return []
+    before, after, start, end = np.array(pairs)[:, :, np.newaxis].swapaxes(0, 1)
+    middle = (before + after) / 2
+    reach = np.minimum(COLUMN, (after - before) / 2)
+    near = np.floor(middle).astype(int) + np.arange(-COLUMN, COLUMN + 1)
+    allowed = (near > start) & (near + 1 < end) & (near >= 0) & (near < len(ink))
+    allowed &= (near > middle - reach - 1) & (near <= middle + reach)
+    away = np.abs(near + 0.5 - middle)
+    cost = np.where(allowed, ink[near.clip(0, len(ink) - 1)] + NEARER * away, np.inf)
+    best = near[np.arange(len(near)), cost.argmin(axis=1)] + 0.5
+    found: list[float] = np.where(allowed.any(axis=1), best, middle[:, 0]).tolist()
+    return found
