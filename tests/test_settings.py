@@ -25,6 +25,7 @@ OTHER = {
     "data_dir": "/srv/data",
     "buckets": "/srv/buckets",
     "workers": "3",
+    "precision": "reduced",
     "tls_cert": "cert.pem",
     "tls_key": "key.pem",
     "project": "archive",

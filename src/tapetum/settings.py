@@ -49,10 +49,7 @@ class Settings:
     data_dir: Path = _row(Path("tapetum-data"), "folder of the ledger and of local buckets")
     buckets: Path | None = _row(None, "folder whose sub-folders are the buckets (DATA_DIR/buckets)")
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
-    precision: str = _row(
-        "full",
-        "of networks: full (float32) or reduced (bfloat16 where it is safe; tapetum[openvino])",
-    )
+    precision: str = _row("full", "of networks: full, or reduced (bfloat16; tapetum[openvino])")
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
     project: str = _row("local", "project of requests that name no parent")

@@ -7,13 +7,19 @@ time; the others gain nothing, and ONNX Runtime has no use for the instructions 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
+
+# Importing OpenVINO would report each start to its makers, through this package and the network.
+# Without it OpenVINO keeps quiet; Tapetum uses the network for nothing it was not asked to.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # noqa: E402
 
 DEVICE = "CPU"
 
