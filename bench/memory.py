@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -28,7 +28,7 @@ print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 def measure(files: Sequence[Path], small: int, large: int) -> list[Row]:
     """Peak memory of ``tapetum annotate`` over ``large`` images beside ``small`` images."""
-    few, many = (_peak(files, count) for count in (small, large))
+    few, many = (peak(islice(cycle(files), count)) for count in (small, large))
     return [
         Row("memory: growth", many / few - 1, "", at_most=0.10,
             note=f"peak of {large:,} images beside {small:,}, LABEL_DETECTION"),
@@ -83,18 +83,18 @@ def _resident(root: int) -> int:
     return total
 
 
-def _peak(files: Sequence[Path], count: int) -> float:
-    """Bytes of resident memory the process had at most."""
+def peak(files: Iterable[Path], feature: str = "LABEL_DETECTION", *flags: str) -> float:
+    """Bytes of resident memory that ``tapetum annotate`` had at most over ``files``."""
     with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
         manifest = Path(folder) / "manifest.txt"
-        manifest.write_text("\n".join(map(str, islice(cycle(files), count))), encoding="utf-8")
-        command = [sys.executable, "-m", "tapetum", "annotate", "--features", "LABEL_DETECTION"]
+        manifest.write_text("\n".join(map(str, files)), encoding="utf-8")
+        command = [sys.executable, "-m", "tapetum", "annotate", "--features", feature, *flags]
         command += ["--manifest", os.fspath(manifest), "--output", f"{folder}/out"]
         ran = subprocess.run(
             [sys.executable, "-c", _STARTER, *command, "--data-dir", folder],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-    code, peak = map(int, ran.stdout.split())
+    code, most = map(int, ran.stdout.split())
     if code != 0:
         raise SystemExit(f"tapetum annotate failed:\n{ran.stderr}")
-    return peak * (1 if sys.platform == "darwin" else 1024)
+    return most * (1 if sys.platform == "darwin" else 1024)

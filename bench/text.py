@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rapidocr import RapidOCR
 
-from bench import machine
+from bench import machine, memory
 from bench.quality.text_score import Piece, Score, score, total
 from bench.rows import Row
 from tapetum.decode import decode
@@ -109,6 +110,7 @@ def measure(rounds: int, data: Path | None = None) -> list[Row]:
     rows = list(_rows(results, what))
     if data is None:
         rows.append(_side_by_side(pages))
+        rows += _memory(pages, [name for name in (FULL, REDUCED) if name in engines])
     return rows
 
 
@@ -228,6 +230,19 @@ def _side_by_side(pages: Sequence[_Page]) -> Row:
         note=f"wall time; others kept {alone.cores_of_others:.1f} and "
         f"{together.cores_of_others:.1f} cores busy meanwhile",
     )  # fmt: skip
+
+
+def _memory(pages: Sequence[_Page], precisions: Sequence[str]) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
+        files = [Path(folder) / str(number) for number in range(len(pages))]
+        for file, page in zip(files, pages, strict=True):
+            file.write_bytes(page.content)
+        for name in precisions:
+            flags = ("--precision", name.split()[0])
+            used = memory.peak(files * 2, "TEXT_DETECTION", *flags) / memory.MEBIBYTE
+            yield Row(
+                f"text, {name}: peak memory", used, "MiB", note="of the command line, one task"
+            )
 
 
 def _of_set(folder: Path) -> Iterator[_Page]:

@@ -62,6 +62,9 @@ THINNEST_KERNEL = 3.0
 SPECK = 1.5
 """The same in the first look, where specks say that there are lines too small to be told."""
 
+_LEVELS = (np.arange(256, dtype=np.float32) - np.float32(127.5)) * np.float32(2 / 255)
+"""-1..1 for each value of a pixel."""
+
 MOST_LINES = 5000
 """Far above the densest newspaper page; bounds the work on a picture of noise."""
 
@@ -145,6 +148,11 @@ class LineFinder:
 def _network_input(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float32]:
     """``1×3×H×W`` BGR in -1..1, the sides padded up to `STRIDE` with the picture's last pixels."""
     rows, columns = pixels.shape[:2]
+    if columns >= 2 * width:
+        # Halving by interpolation averages four pixels too, and takes a quarter of the time.
+        rows, columns = rows // 2, columns // 2
+        halved = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        pixels = np.asarray(halved, dtype=np.uint8)
     way = cv2.INTER_AREA if width * height < rows * columns else cv2.INTER_CUBIC
     resized = pixels
     if (width, height) != (columns, rows):
@@ -152,8 +160,11 @@ def _network_input(pixels: NDArray[np.uint8], width: int, height: int) -> NDArra
     padded = cv2.copyMakeBorder(
         resized, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_REPLICATE
     )
-    blob = cv2.dnn.blobFromImage(padded, 2 / 255, mean=(127.5,) * 3, swapRB=True)
-    return np.asarray(blob, dtype=np.float32)
+    planes = np.empty((1, 3, *padded.shape[:2]), dtype=np.float32)
+    for at in range(3):
+        # A table is a third of the work of arithmetic here.
+        cv2.LUT(cv2.extractChannel(padded, 2 - at), _LEVELS, dst=planes[0, at])
+    return planes
 
 
 def _rectangles(
