@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tapetum.detectors.text import Line, Quad, TextDetector, TextLines
 from tapetum.detectors.text_lines import LONGEST_SIDE, MOST_PIXELS, input_size, reading_order
+from tapetum.detectors.text_recognition import NARROWEST, WIDEST, padded_width
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.picture import Picture
@@ -235,6 +236,17 @@ def test_a_line_reads_the_same_without_its_neighbours(detector: TextDetector) ->
     backwards = [reader.read(pixels, quad) for quad in reversed(quads)]
 
     assert [repr(r) for r in together] == [repr(r) for r in reversed(backwards)]
+
+
+def test_the_recogniser_sees_few_different_widths() -> None:
+    widths = range(1, WIDEST + 1)
+    padded = [padded_width(width) for width in widths]
+
+    assert all(
+        width <= wide <= width + 63 + NARROWEST for width, wide in zip(widths, padded, strict=True)
+    )
+    assert all(wide % 8 == 0 for wide in padded)
+    assert len(set(padded)) < 130
 
 
 def test_coordinates_are_those_of_the_full_size_image(detector: TextDetector) -> None:

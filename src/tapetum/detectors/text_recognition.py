@@ -101,7 +101,7 @@ class _Peak:
 
 
 class LineReader:
-    """Reads lines one by one, each at its own width.
+    """Reads lines one by one, each at its own width or a little more: `padded_width`.
 
     On a CPU a batch costs what its lines cost one by one (measured), and a line alone reads the
     same whatever else is on the page. May be called from several threads at once.
