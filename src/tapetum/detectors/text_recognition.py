@@ -180,13 +180,14 @@ def _straighten(pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> NDArray
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
     half = np.float32(0.5)
     way = cv2.getPerspectiveTransform(np.ascontiguousarray(quad) - half, corners - half)
+    smaller = height > LINE_HEIGHT
+    flags = cv2.INTER_LINEAR if smaller else cv2.INTER_CUBIC
     crop = cv2.warpPerspective(
-        pixels, way, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        pixels, way, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     length = exact_width / exact_height
     squeezed = length * float(np.interp(length, LENGTHS, SQUEEZES))
     wide = min(WIDEST, max(COLUMN, round(LINE_HEIGHT * squeezed)))
-    smaller = height > LINE_HEIGHT
     line = cv2.resize(
         crop, (wide, LINE_HEIGHT), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     )
