@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+import hypothesis
 import pytest
 from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcTransport
+
+# A busy machine is no fault of the code: nothing here is held to a clock.
+hypothesis.settings.register_profile("no clock", deadline=None)
+hypothesis.settings.load_profile("no clock")
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 READY = "tapetum is ready on "
