@@ -18,6 +18,7 @@ from tapetum.features import Ask, Feature
 from tapetum.lease import Lease
 from tapetum.picture import Picture
 from tapetum.plan import Task
+from tapetum.principal import Principals
 from tapetum.stores.router import Stores
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,8 @@ class Annotator:
     """Looks at images and says what the features asked for say.
 
     Holds no state of any one task and is used by many threads at once. ``detectors`` are run at
-    most once per image each, only those that the asked features need.
+    most once per image each, only those that the asked features need. ``principals`` says what
+    the starter of a task or call may read and write, at the time it is read and written.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class Annotator:
         stores: Stores,
         detectors: Iterable[Detector[Any]],
         features: Iterable[Feature],
+        principals: Principals | None = None,
     ) -> None:
         self._stores = stores
+        self._principals = principals or Principals({}, asked=False)
         self._detectors = {detector.signal: detector for detector in detectors}
         self._features = {feature.type: feature for feature in features}
         self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
@@ -78,14 +82,16 @@ class Annotator:
         for shard in task.shards_left():
             responses = list(islice(answers, len(shard)))
             lease.check()
-            assemble.write_shard(self._stores, task.output_uri, shard, responses)
+            assemble.write_shard(self._stores_of(task.principal), task.output_uri, shard, responses)
             failed = sum(response.HasField("error") for response in responses)
             lease.written(shard, failed)
 
-    def annotate(self, requests: bytes) -> bytes:
-        """Answer a serialized ``BatchAnnotateImagesRequest`` with a serialized response."""
+    def annotate(self, requests: bytes, principal: str = "") -> bytes:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal`` with a serialized
+        response."""
         looks = vision.BatchAnnotateImagesRequest.FromString(requests).requests
-        response = vision.BatchAnnotateImagesResponse(responses=self._answers(looks, WINDOW))
+        answers = self._answers(looks, WINDOW, principal)
+        response = vision.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
 
     def close(self) -> None:
@@ -100,7 +106,7 @@ class Annotator:
         if task.careful:
             answers = self._careful_answers(task, requests, start, lease)
         else:
-            answers = self._answers(requests, WINDOW, lease.check)
+            answers = self._answers(requests, WINDOW, task.principal, lease.check)
         for position, (request, response) in enumerate(zip(requests, answers, strict=True), start):
             uri = fetch.uri_of(request.image)
             if uri:
@@ -127,16 +133,17 @@ class Annotator:
                 yield look.response
             else:
                 lease.started(position)
-                yield from self._answers([request], 1, lease.check)
+                yield from self._answers([request], 1, task.principal, lease.check)
 
     def _answers(
         self,
         requests: Iterable[Any],
         window: int,
+        principal: str,
         before_each: Callable[[], None] = lambda: None,
     ) -> Iterator[Any]:
         """Responses in order of ``requests``; ``before_each`` may stop the work by raising."""
-        fetched = self._fetch_ahead(requests)
+        fetched = self._fetch_ahead(requests, self._stores_of(principal))
         while batch := list(islice(fetched, window)):
             looks = []
             for request, content in batch:
@@ -148,13 +155,18 @@ class Annotator:
                 self._describe(look)
                 yield look.response
 
-    def _fetch_ahead(self, requests: Iterable[Any]) -> Iterator[tuple[Any, Future[bytes]]]:
+    def _stores_of(self, principal: str) -> Stores:
+        return self._stores.seen_by(self._principals.named(principal))
+
+    def _fetch_ahead(
+        self, requests: Iterable[Any], stores: Stores
+    ) -> Iterator[tuple[Any, Future[bytes]]]:
         coming: deque[tuple[Any, Future[bytes]]] = deque()
         try:
             for request in requests:
                 if len(coming) > AHEAD:
                     yield coming.popleft()
-                content = self._fetchers.submit(fetch.fetch, request.image, self._stores)
+                content = self._fetchers.submit(fetch.fetch, request.image, stores)
                 coming.append((request, content))
             while coming:
                 yield coming.popleft()

@@ -17,10 +17,17 @@ from google.protobuf import empty_pb2
 
 from tapetum import validate, vision
 from tapetum.dispatch import Dispatcher
-from tapetum.errors import InvalidRequest, MethodNotAvailable, OperationNotFound
+from tapetum.errors import (
+    InvalidRequest,
+    MethodNotAvailable,
+    OperationNotFound,
+    RequestForbidden,
+)
 from tapetum.executors import Executor
 from tapetum.ledger import Ledger, OperationRecord, OperationState
 from tapetum.plan import Task, task_bounds
+from tapetum.principal import ANYBODY, Principal
+from tapetum.quota import Quotas
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,16 +46,23 @@ class Service:
     """The methods of ``ImageAnnotator`` and ``Operations`` over raw messages.
 
     Every method raises `tapetum.errors.RequestError` and nothing else a client should see.
-    ``project`` owns the operations of requests that name no parent.
+    ``project`` owns the operations of requests that name no parent, where nobody is asked who
+    is calling; else the caller's project owns them, and only its callers find them.
     """
 
     def __init__(
-        self, ledger: Ledger, executor: Executor, dispatcher: Dispatcher, project: str
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        dispatcher: Dispatcher,
+        project: str,
+        quotas: Quotas,
     ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._dispatcher = dispatcher
         self._project = project
+        self._quotas = quotas
         self._threads = ThreadPoolExecutor(32, thread_name_prefix="ledger")
 
     def close(self) -> None:
@@ -57,33 +71,36 @@ class Service:
 
     # --- ImageAnnotator -----------------------------------------------------------------------
 
-    async def batch_annotate_images(self, request: Any) -> Any:
+    async def batch_annotate_images(self, request: Any, caller: Principal) -> Any:
         """Answer at most 16 images at once."""
+        self._quotas.count(caller)
         validate.check(request, sync=True)
-        part = vision.BatchAnnotateImagesRequest(requests=request.requests)
-        answer = await asyncio.wrap_future(self._executor.annotate(part.SerializeToString()))
+        self._project_of(request, caller)
+        part = vision.BatchAnnotateImagesRequest(requests=request.requests).SerializeToString()
+        with self._quotas.holding(caller, len(request.requests), len(part)):
+            answer = await asyncio.wrap_future(self._executor.annotate(part, caller.name))
         return vision.BatchAnnotateImagesResponse.FromString(answer)
 
-    async def async_batch_annotate_images(self, request: Any) -> Any:
+    async def async_batch_annotate_images(self, request: Any, caller: Principal) -> Any:
         """Write down at most 2000 images as an operation and answer it at once."""
+        self._quotas.count(caller)
         validate.check(request, sync=False)
-        return _operation(await self._in_thread(self.start, request))
+        return _operation(await self._in_thread(self.start, request, caller=caller))
 
-    async def batch_annotate_files(self, request: Any) -> Any:
+    async def batch_annotate_files(self, request: Any, caller: Principal) -> Any:
         """Not there yet."""
         raise MethodNotAvailable("BatchAnnotateFiles is not available on this server yet.")
 
-    async def async_batch_annotate_files(self, request: Any) -> Any:
+    async def async_batch_annotate_files(self, request: Any, caller: Principal) -> Any:
         """Not there yet."""
         raise MethodNotAvailable("AsyncBatchAnnotateFiles is not available on this server yet.")
 
-    def start(self, request: Any, first: int = 1) -> OperationRecord:
+    def start(self, request: Any, first: int = 1, caller: Principal = ANYBODY) -> OperationRecord:
         """Write down an operation for a request that was checked, and wake the dispatcher.
 
         ``first`` is the position of its first image, which the shard names count from.
         """
-        project, location = validate.parent_of(request.parent)
-        project = project or self._project
+        project, location = self._project_of(request, caller)
         place = f"projects/{project}" + (f"/locations/{location}" if location else "")
         name = f"{place}/operations/{secrets.token_hex(8)}"
         batch_size = validate.batch_size_of(request)
@@ -95,6 +112,7 @@ class Service:
             response=response.SerializeToString(),
             images=len(request.requests),
             created=time.time_ns() // 1000,
+            principal=caller.name,
         )
         tasks = [
             Task(
@@ -106,6 +124,7 @@ class Service:
                 requests=vision.BatchAnnotateImagesRequest(
                     requests=request.requests[start - first : end - first + 1]
                 ).SerializeToString(),
+                principal=caller.name,
             )
             for start, end in task_bounds(len(request.requests), batch_size, first)
         ]
@@ -115,12 +134,13 @@ class Service:
 
     # --- Operations ---------------------------------------------------------------------------
 
-    async def get_operation(self, request: Any) -> Any:
+    async def get_operation(self, request: Any, caller: Principal) -> Any:
         """The operation as it stands."""
-        return _operation(await self._in_thread(self._found, request.name))
+        return _operation(await self._in_thread(self._found, request.name, caller))
 
-    async def list_operations(self, request: Any) -> Any:
-        """Operations of one project (``name = projects/p``) or of all, newest first.
+    async def list_operations(self, request: Any, caller: Principal) -> Any:
+        """Operations of one project (``name = projects/p``) or of all that the caller sees,
+        newest first.
 
         ``filter`` may be ``done=true`` or ``done=false``.
         """
@@ -128,6 +148,8 @@ class Service:
         project, _ = validate.parent_of(parent)
         if parent not in ("", "operations") and not project:
             raise InvalidRequest(f"name: {request.name!r} is not projects/PROJECT.")
+        if caller.project is not None:
+            project = _own(project, caller.project.name)
         size = min(max(request.page_size, 0) or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         rows = await self._in_thread(
             self._ledger.recent,
@@ -143,38 +165,55 @@ class Service:
             response.next_page_token = _token_of_serial(rows[size - 1].serial)
         return response
 
-    async def cancel_operation(self, request: Any) -> Any:
+    async def cancel_operation(self, request: Any, caller: Principal) -> Any:
         """End the operation with error code 1; one that has ended stays as it is."""
-        record = await self._in_thread(self._found, request.name)
+        record = await self._in_thread(self._found, request.name, caller)
         await self._in_thread(self._ledger.cancel, record.name)
         await self._in_thread(self._dispatcher.recheck)
         return empty_pb2.Empty()
 
-    async def delete_operation(self, request: Any) -> Any:
+    async def delete_operation(self, request: Any, caller: Principal) -> Any:
         """Forget the operation; the work, if there is some left, goes on."""
-        record = await self._in_thread(self._found, request.name)
+        record = await self._in_thread(self._found, request.name, caller)
         await self._in_thread(self._ledger.delete, record.name)
         return empty_pb2.Empty()
 
-    async def wait_operation(self, request: Any) -> Any:
+    async def wait_operation(self, request: Any, caller: Principal) -> Any:
         """The operation once it has ended, or as it stands after ``timeout``."""
         wanted = request.timeout.ToTimedelta().total_seconds() or MAX_WAIT
         until = time.monotonic() + min(wanted, MAX_WAIT)
-        record = await self._in_thread(self._found, request.name)
+        record = await self._in_thread(self._found, request.name, caller)
         while not record.state.ended and time.monotonic() < until:
             await asyncio.sleep(min(WAIT_POLL, max(0.0, until - time.monotonic())))
-            record = await self._in_thread(self._found, request.name)
+            record = await self._in_thread(self._found, request.name, caller)
         return _operation(record)
 
-    def _found(self, name: str) -> OperationRecord:
+    def _project_of(self, request: Any, caller: Principal) -> tuple[str, str]:
+        """The project and location (empty if none is named) that a request is for."""
+        project, location = validate.parent_of(request.parent)
+        if caller.project is not None:
+            return _own(project, caller.project.name), location
+        return project or self._project, location
+
+    def _found(self, name: str, caller: Principal) -> OperationRecord:
         record = self._ledger.get(name)
-        if record is None:
+        if record is None or not caller.may_see(record.project):
             raise OperationNotFound(f"There is no operation {name!r}.")
         return record
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
+
+
+def _own(named: str, own: str) -> str:
+    """The caller's own project, which ``named`` must be if it names one."""
+    if named and named != own:
+        raise RequestForbidden(
+            f"The caller belongs to projects/{own} and may not act for projects/{named}.",
+            "USER_PROJECT_DENIED",
+        )
+    return own
 
 
 def _operation(record: OperationRecord) -> Any:

@@ -3,7 +3,8 @@
 Each field of `Settings` is a row: name, type, default, help. A value comes from, in falling
 order, a command-line flag (``--data-dir``), an environment variable (``TAPETUM_DATA_DIR``; an
 empty one counts as not given), a settings file (``data_dir = "..."``), the default. The
-``[buckets]`` table of the settings file says where buckets really are; see `BucketRule`.
+``[buckets]`` table of the settings file says where buckets really are (`BucketRule`), the tables
+``[projects]``, ``[principals]`` and ``[issuers]`` who may call (`tapetum.roster`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tapetum.errors import SettingsError
+from tapetum.roster import Roster, read_roster
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Settings:
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
+    insecure_listen: bool = _row(
+        False, "true: listen beyond loopback without TLS or without asking who is calling"
+    )
+    auth: str = _row("none", "who may call: none (anybody, on loopback), api-key, jwt, or both")
+    api_keys: Path | None = _row(None, "file of hashed API keys (DATA_DIR/api-keys.json)")
     project: str = _row("local", "project of requests that name no parent")
     web_fetch: str = _row(
         "public", "http(s) image URLs: off, public (no private addresses), or any"
@@ -59,6 +66,7 @@ class Settings:
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
     log_level: str = _row("info", "debug, info, warning or error")
     bucket_rules: tuple[BucketRule, ...] = ()
+    roster: Roster = dataclasses.field(default_factory=Roster)
 
     def __post_init__(self) -> None:
         for name in _CHECKS:
@@ -72,6 +80,16 @@ class Settings:
         return self.buckets if self.buckets is not None else self.data_dir / "buckets"
 
     @property
+    def api_keys_file(self) -> Path:
+        """The file of hashed API keys."""
+        return self.api_keys if self.api_keys is not None else self.data_dir / "api-keys.json"
+
+    @property
+    def auth_modes(self) -> tuple[str, ...]:
+        """``api-key`` and ``jwt``, whichever are on; empty when nobody is asked."""
+        return tuple(mode for mode in re.split(r"[\s,]+", self.auth) if mode != "none")
+
+    @property
     def worker_count(self) -> int:
         """``workers``, with 0 resolved to the cores this process may use."""
         if self.workers:
@@ -81,6 +99,7 @@ class Settings:
         return os.cpu_count() or 1
 
 
+AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "any")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -92,6 +111,10 @@ _CHECKS: Mapping[str, _Check] = {
     "port": _PORT,
     "grpc_port": _PORT,
     "http_port": _PORT,
+    "auth": (
+        lambda text: text == "none" or set(re.split(r"[\s,]+", text)) <= set(AUTH_MODES),
+        "must be none, api-key, jwt, or api-key,jwt",
+    ),
     "workers": (lambda count: count >= 0, "must be 0 or more"),
     "project": (
         lambda name: re.fullmatch(r"[^/\s]+", name) is not None,
@@ -160,6 +183,7 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
     if "folder" in buckets:
         values["buckets"] = _cast(Path, buckets.pop("folder"), f"{file}: [buckets] folder")
     values["bucket_rules"] = tuple(_rule(file, key, value) for key, value in buckets.items())
+    values["roster"] = read_roster(document, str(file))
     for name, value in document.items():
         if name not in table:
             raise SettingsError(
@@ -196,6 +220,8 @@ def _plain_type(hint: Any) -> type:
 
 
 def _cast(cast: type, value: Any, where: str) -> Any:
+    if cast is bool:
+        return _truth(value, where)
     # A settings file has types of its own: 8080.5 is no port, and neither is true.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = isinstance(value, str) or (is_number and cast in (float, type(value)))
@@ -205,3 +231,11 @@ def _cast(cast: type, value: Any, where: str) -> Any:
         return cast(value)
     except ValueError as error:
         raise SettingsError(f"{where}: {value!r} is not a valid {cast.__name__}.") from error
+
+
+def _truth(value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in ("true", "false"):
+        raise SettingsError(f"{where}: {value!r} is neither true nor false.")
+    return str(value).lower() == "true"

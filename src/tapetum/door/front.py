@@ -7,8 +7,10 @@ goes to the gRPC door; any other is REST. TLS ends here. The two doors listen on
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 from tapetum.errors import SettingsError
@@ -106,3 +108,12 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
         ) from error
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` can only be reached from this machine."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return all(ip_address(str(row[4][0]).partition("%")[0]).is_loopback for row in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,18 +13,22 @@ from grpc import aio
 
 from tapetum import vision
 from tapetum.door import answer, status_of
-from tapetum.errors import RequestError
+from tapetum.door.auth import Credentials, Gate
+from tapetum.errors import InvalidRequest, RequestError
+from tapetum.principal import Principal
 from tapetum.service import Service
 from tapetum.validate import MAX_PAYLOAD
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 #: A protobuf message may carry as many image bytes as a JSON body, and some framing.
 MAX_MESSAGE = MAX_PAYLOAD + 1024 * 1024
+#: Longest that a request may take to arrive.
+MESSAGE_SECONDS = 120.0
 
-_Method = Callable[[Any], Awaitable[Any]]
+_Method = Callable[[Any, Principal], Awaitable[Any]]
 
 
-def build(service: Service) -> aio.Server:
+def build(service: Service, gate: Gate) -> aio.Server:
     """A server, not yet bound to a port, that speaks ``ImageAnnotator`` and ``Operations``."""
     annotate: dict[str, _Method] = {
         "BatchAnnotateImages": service.batch_annotate_images,
@@ -50,30 +55,55 @@ def build(service: Service) -> aio.Server:
             grpc.method_handlers_generic_handler(
                 "google.cloud.vision.v1.ImageAnnotator",
                 {
-                    name: _handler(method, vision.METHODS[name][0])
+                    name: _handler(gate, method, vision.METHODS[name][0])
                     for name, method in annotate.items()
                 },
             ),
             grpc.method_handlers_generic_handler(
                 "google.longrunning.Operations",
-                {name: _handler(method, kind) for name, (method, kind) in operations.items()},
+                {name: _handler(gate, method, kind) for name, (method, kind) in operations.items()},
             ),
         )
     )
     return server
 
 
-def _handler(method: _Method, request_class: Any) -> Any:
-    async def handle(request: Any, context: Any) -> Any:
+def _handler(gate: Gate, method: _Method, request_class: Any) -> Any:
+    """A call of one message, answered by one.
+
+    To the library it is a stream of requests: only then is the caller known, and may be turned
+    away, before the message is read, and a message that does not come is not waited for for ever.
+    """
+
+    async def handle(messages: Any, context: Any) -> Any:
         try:
-            return await answer(method, request)
+            metadata = dict(context.invocation_metadata() or ())
+            caller = await gate.caller(Credentials.of(lambda name: _text(metadata.get(name))))
+            return await answer(method, await _only(messages), caller)
         except RequestError as error:
             details = (("grpc-status-details-bin", status_of(error).SerializeToString()),)
             await context.abort(_CODES[error.code], error.message, details)
             return empty_pb2.Empty()  # not reached: abort raises
 
-    return grpc.unary_unary_rpc_method_handler(
+    return grpc.stream_unary_rpc_method_handler(
         handle,
         request_deserializer=request_class.FromString,
         response_serializer=lambda message: message.SerializeToString(),
     )
+
+
+async def _only(messages: Any) -> Any:
+    """The call's one message."""
+    try:
+        async with asyncio.timeout(MESSAGE_SECONDS):
+            async for message in messages:
+                return message
+    except TimeoutError:
+        raise InvalidRequest(
+            f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."
+        ) from None
+    raise InvalidRequest("The call has no request message.")
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -55,7 +55,8 @@ class OperationRecord:
     """One operation as the ledger knows it. Times are microseconds since 1970.
 
     ``response`` is the serialized response message, made when the operation was: it is the
-    answer once the operation is done without an error.
+    answer once the operation is done without an error. ``principal`` is who started it, empty
+    where nobody was asked.
     """
 
     name: str
@@ -71,6 +72,7 @@ class OperationRecord:
     images_failed: int = 0
     error_code: int = 0
     error_message: str = ""
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

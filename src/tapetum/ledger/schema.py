@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -13,7 +14,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    inspect,
 )
+from sqlalchemy.schema import CreateColumn
 
 metadata = MetaData()
 # SQLite only numbers rows by itself in a column that is exactly INTEGER.
@@ -37,6 +40,7 @@ operation_rows = Table(
     Column("error_code", Integer, nullable=False, default=0),
     Column("error_message", String, nullable=False, default=""),
     Column("hidden", Boolean, nullable=False, default=False),
+    Column("principal", String, nullable=False, server_default=""),
     Index("operations_by_project", "project", "serial"),
     Index("operations_by_end", "state", "updated"),
     sqlite_autoincrement=True,
@@ -62,3 +66,15 @@ task_rows = Table(
     Column("poison", String, nullable=False, default=""),
     Index("tasks_by_turn", "running", "operation", "first"),
 )
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables that are missing, and the columns that an older ledger does not have yet:
+    those have a ``server_default``."""
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                definition = CreateColumn(column).compile(connection)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")

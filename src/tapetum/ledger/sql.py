@@ -34,7 +34,7 @@ from tapetum.ledger import (
     OperationRecord,
     OperationState,
 )
-from tapetum.ledger.schema import metadata, operation_rows, task_rows
+from tapetum.ledger.schema import operation_rows, prepare, task_rows
 from tapetum.plan import Task
 
 _RECORD_COLUMNS = [
@@ -62,7 +62,7 @@ class SqlLedger:
         event.listen(self._engine, "begin", _begin_sqlite)
         try:
             with self._write() as connection:
-                metadata.create_all(connection)
+                prepare(connection)
         except DatabaseError as error:
             self._engine.dispose()
             raise SettingsError(f"The ledger {path} cannot be used: {error.orig}.") from error
@@ -80,6 +80,7 @@ class SqlLedger:
                     created=record.created,
                     updated=record.created,
                     images=record.images,
+                    principal=record.principal,
                     tasks_left=len(tasks),
                 )
                 .returning(*_RECORD_COLUMNS)
@@ -168,13 +169,13 @@ class SqlLedger:
                     poison=poison,
                 )
             )
-            name = connection.execute(
+            operation = connection.execute(
                 update(operation_rows)
                 .where(operation_rows.c.serial == key.operation)
                 .values(state=OperationState.RUNNING, updated=now)
-                .returning(operation_rows.c.name)
-            ).scalar_one()
-        return _claim(row, name, owner, poison)
+                .returning(operation_rows.c.name, operation_rows.c.principal)
+            ).one()
+        return _claim(row, operation, owner, poison)
 
     def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
         until = self._clock() + int(lease * SECOND)
@@ -330,11 +331,11 @@ def _record(row: RowMapping) -> OperationRecord:
     return OperationRecord(**{**row, "state": OperationState(row["state"])})
 
 
-def _claim(row: RowMapping, name: str, owner: str, poison: str) -> Claim:
+def _claim(row: RowMapping, operation: Any, owner: str, poison: str) -> Claim:
     """The claim made of a task's row as it was just before."""
     strikes = row["strikes"] + 1
     task = Task(
-        operation=name,
+        operation=operation.name,
         first=row["first"],
         last=row["last"],
         batch_size=row["batch_size"],
@@ -343,5 +344,6 @@ def _claim(row: RowMapping, name: str, owner: str, poison: str) -> Claim:
         done=row["done"],
         careful=strikes > STRIKES_BEFORE_CAREFUL or bool(poison),
         poison=tuple(int(position) for position in poison.split()),
+        principal=operation.principal,
     )
     return Claim(task, owner, row["attempt"] + 1, strikes)
