@@ -87,6 +87,10 @@ class Principals:
             return ANYBODY
         return self._known.get(name) or Principal(name, Project(""))
 
+    def issuers(self) -> set[str]:
+        """Whose tokens they bring."""
+        return {principal.issuer for principal in self._known.values() if principal.issuer}
+
     def find(self, name: str) -> Principal | None:
         """The principal ``name``, or ``None``."""
         return self._known.get(name)

@@ -67,12 +67,6 @@ def read_roster(document: dict[str, Any], where: str) -> Roster:
         name: _issuer(name, table)
         for name, table in _tables(document.pop("issuers", {}), f"{where}: [issuers", any_name=True)
     }
-    for principal in principals.values():
-        if principal.issuer and principal.issuer not in issuers:
-            raise SettingsError(
-                f"{where}: [principals.{principal.name}] issuer {principal.issuer!r} has no table "
-                "[issuers.'...'] that says where its keys are."
-            )
     return Roster(principals, issuers)
 
 

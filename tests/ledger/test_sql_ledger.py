@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -59,3 +60,22 @@ def test_two_processes_worth_of_engines_share_one_file(tmp_path: Path):
     assert (record.state, record.images_done) == (OperationState.DONE, 60)
     for ledger in ledgers:
         ledger.close()
+
+
+def test_a_ledger_of_before_there_were_principals_is_taken_on(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    ledger = SqlLedger(path)
+    create(ledger, tasks=1)
+    ledger.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE operations DROP COLUMN principal")
+    connection.close()
+
+    again = SqlLedger(path)
+    record = again.get(NAME)
+    assert record is not None
+    assert record.principal == ""
+    held = again.claim("worker", 60)
+    assert held is not None
+    assert held.task.principal == ""
+    again.close()

@@ -15,7 +15,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
 from tapetum.door.token_keys import Key, KeySource
-from tapetum.errors import RequestForbidden, Unauthenticated
+from tapetum.errors import RequestForbidden, SettingsError, Unauthenticated
 from tapetum.principal import Principal, Principals
 from tapetum.roster import Issuer
 
@@ -32,7 +32,8 @@ _MAX_LENGTH = 16 * 1024
 class Tokens:
     """Checks tokens against the keys of ``issuers``.
 
-    ``fetch`` gets the bytes behind an https URL. ``clock`` answers seconds since 1970.
+    ``fetch`` gets the bytes behind an https URL. ``clock`` answers seconds since 1970. Raises
+    `SettingsError` when the keys of an issuer are missing or cannot be used.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Tokens:
         fetch: Callable[[str], bytes],
         clock: Callable[[], float] = time.time,
     ) -> None:
+        for name in sorted(principals.issuers() - issuers.keys()):
+            raise SettingsError(f"[issuers.'{name}'] is missing: it says where the keys are.")
         self._principals = principals
         self._issuers = issuers
         self._sources = {name: KeySource(issuer.keys, fetch) for name, issuer in issuers.items()}
