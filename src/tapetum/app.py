@@ -32,7 +32,8 @@ from tapetum.dispatch import Dispatcher
 from tapetum.door import front, grpc, rest
 from tapetum.door.api_keys import ApiKeys
 from tapetum.door.auth import Gate
-from tapetum.door.front import is_loopback
+from tapetum.door.front import Limits, is_loopback
+from tapetum.door.http1 import HEADER_BYTES, Http1
 from tapetum.door.tokens import Tokens
 from tapetum.errors import SettingsError
 from tapetum.executors.local import LocalExecutor
@@ -201,6 +202,7 @@ class Server:
         check_listening(settings)
         self._settings = settings
         self._gate = gate(settings)
+        self._limits = Limits(settings.connections, idle=settings.idle).within_files()
         self._tls = (
             front.tls_context(settings.tls_cert, settings.tls_key)
             if settings.tls_cert and settings.tls_key
@@ -238,7 +240,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _front(self, to_grpc: int, to_http: int, port: int) -> AsyncIterator[str]:
-        door = front.Front(to_grpc, to_http, self._tls)
+        door = front.Front(to_grpc, to_http, self._tls, self._limits)
         try:
             bound = await door.listen(self._settings.host, port)
         except OSError as error:
@@ -276,6 +278,9 @@ class _Uvicorn(uvicorn.Server):
 async def _rest_door(service: Service, gate: Gate) -> AsyncIterator[int]:
     config = uvicorn.Config(
         rest.build(service, gate),
+        http=Http1,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -58,6 +58,8 @@ class Settings:
     )
     auth: str = _row("none", "who may call: none (anybody, on loopback), api-key, jwt, or both")
     api_keys: Path | None = _row(None, "file of hashed API keys (DATA_DIR/api-keys.json)")
+    connections: int = _row(4096, "connections at once; one more closes the longest silent one")
+    idle: float = _row(900.0, "seconds of silence after which a connection is closed")
     project: str = _row("local", "project of requests that name no parent")
     web_fetch: str = _row(
         "public", "http(s) image URLs: off, public (no private addresses), or any"
@@ -115,6 +117,8 @@ _CHECKS: Mapping[str, _Check] = {
         lambda text: text == "none" or set(re.split(r"[\s,]+", text)) <= set(AUTH_MODES),
         "must be none, api-key, jwt, or api-key,jwt",
     ),
+    "connections": (lambda count: count >= 8, "must be 8 or more"),
+    "idle": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
     "workers": (lambda count: count >= 0, "must be 0 or more"),
     "project": (
         lambda name: re.fullmatch(r"[^/\s]+", name) is not None,

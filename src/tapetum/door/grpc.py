@@ -22,7 +22,10 @@ from tapetum.validate import MAX_PAYLOAD
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 #: A protobuf message may carry as many image bytes as a JSON body, and some framing.
 MAX_MESSAGE = MAX_PAYLOAD + 1024 * 1024
-#: Longest that a request may take to arrive.
+#: Calls at once, of one connection and of all together.
+MAX_STREAMS = 100
+MAX_CALLS = 1000
+#: Longest that a request may take to arrive, in seconds.
 MESSAGE_SECONDS = 120.0
 
 _Method = Callable[[Any, Principal], Awaitable[Any]]
@@ -48,7 +51,10 @@ def build(service: Service, gate: Gate) -> aio.Server:
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # a second server on a port must fail, not share it
-        ]
+            ("grpc.max_concurrent_streams", MAX_STREAMS),
+            ("grpc.server_handshake_timeout_ms", 10_000),
+        ],
+        maximum_concurrent_rpcs=MAX_CALLS,
     )
     server.add_generic_rpc_handlers(
         (

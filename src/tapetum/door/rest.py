@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,6 +41,8 @@ HTTP_OF_CODE: Mapping[int, tuple[int, str]] = {
     14: (503, "UNAVAILABLE"),
     16: (401, "UNAUTHENTICATED"),
 }
+#: Longest that a request may take to arrive, in seconds.
+MESSAGE_SECONDS = 120.0
 _JSON = "application/json; charset=UTF-8"
 
 _Method = Callable[[Any, Principal], Awaitable[Any]]
@@ -167,13 +170,18 @@ async def _body(request: Request) -> bytes:
     unpack = zlib.decompressobj(wbits=31) if packing == "gzip" else None
     body = bytearray()
     try:
-        async for piece in request.stream():
-            if unpack is not None:
-                body += unpack.decompress(piece, MAX_PAYLOAD + 1 - len(body))
-            else:
-                body += piece
-            if len(body) > MAX_PAYLOAD or (unpack is not None and unpack.unconsumed_tail):
-                raise _payload_too_large()
+        async with asyncio.timeout(MESSAGE_SECONDS):
+            async for piece in request.stream():
+                if unpack is not None:
+                    body += unpack.decompress(piece, MAX_PAYLOAD + 1 - len(body))
+                else:
+                    body += piece
+                if len(body) > MAX_PAYLOAD or (unpack is not None and unpack.unconsumed_tail):
+                    raise _payload_too_large()
+    except TimeoutError:
+        raise InvalidRequest(
+            f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."
+        ) from None
     except zlib.error as error:
         raise InvalidRequest("The body is not valid gzip.") from error
     except ClientDisconnect as error:
