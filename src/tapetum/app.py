@@ -157,7 +157,8 @@ class Engine:
 def _web(settings: Settings) -> WebStore | None:
     if settings.web_fetch == "off":
         return None
-    return WebStore(public_only=settings.web_fetch == "public")
+    hosts = settings.web_host_list if settings.web_fetch == "listed" else None
+    return WebStore(public_only=settings.web_fetch == "public", hosts=hosts)
 
 
 def gate(settings: Settings) -> Gate:
@@ -167,7 +168,7 @@ def gate(settings: Settings) -> Gate:
     keys = ApiKeys(settings.api_keys_file) if "api-key" in modes else None
     tokens = None
     if "jwt" in modes:
-        web = WebStore(public_only=False)  # the operator's own URLs
+        web = WebStore(public_only=False, images_only=False)  # the operator's own URLs
         tokens = Tokens(principals, roster.issuers, lambda url: web.get(url, _KEYS_LIMIT))
     return Gate(principals, keys, tokens)
 

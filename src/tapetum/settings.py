@@ -62,7 +62,10 @@ class Settings:
     idle: float = _row(900.0, "seconds of silence after which a connection is closed")
     project: str = _row("local", "project of requests that name no parent")
     web_fetch: str = _row(
-        "public", "http(s) image URLs: off, public (no private addresses), or any"
+        "public", "http(s) image URLs: off, public (no private addresses), listed, or any"
+    )
+    web_hosts: str = _row(
+        "", "hosts of web_fetch = listed, comma-separated; *.example is all below example"
     )
     lease: float = _row(30.0, "seconds without a sign of life after which a task is taken over")
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
@@ -75,6 +78,8 @@ class Settings:
             _check(name, getattr(self, name), name)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key go together: give both or neither.")
+        if self.web_fetch == "listed" and not self.web_host_list:
+            raise SettingsError("web_fetch = listed needs web_hosts: whom may be fetched from?")
 
     @property
     def buckets_dir(self) -> Path:
@@ -89,7 +94,12 @@ class Settings:
     @property
     def auth_modes(self) -> tuple[str, ...]:
         """``api-key`` and ``jwt``, whichever are on; empty when nobody is asked."""
-        return tuple(mode for mode in re.split(r"[\s,]+", self.auth) if mode != "none")
+        return tuple(mode for mode in _listed(self.auth) if mode != "none")
+
+    @property
+    def web_host_list(self) -> tuple[str, ...]:
+        """``web_hosts``, one by one."""
+        return _listed(self.web_hosts)
 
     @property
     def worker_count(self) -> int:
@@ -101,8 +111,12 @@ class Settings:
         return os.cpu_count() or 1
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^\s,]+", text))
+
+
 AUTH_MODES = ("api-key", "jwt")
-WEB_FETCH = ("off", "public", "any")
+WEB_FETCH = ("off", "public", "listed", "any")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _Check = tuple[Callable[[Any], bool], str]
@@ -114,11 +128,15 @@ _CHECKS: Mapping[str, _Check] = {
     "grpc_port": _PORT,
     "http_port": _PORT,
     "auth": (
-        lambda text: text == "none" or set(re.split(r"[\s,]+", text)) <= set(AUTH_MODES),
+        lambda text: text == "none" or (bool(_listed(text)) and {*_listed(text)} <= {*AUTH_MODES}),
         "must be none, api-key, jwt, or api-key,jwt",
     ),
     "connections": (lambda count: count >= 8, "must be 8 or more"),
     "idle": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
+    "web_hosts": (
+        lambda text: all(re.fullmatch(r"(\*\.)?[^*/]+", host) for host in _listed(text)),
+        "must be host names like images.example or *.example, comma-separated",
+    ),
     "workers": (lambda count: count >= 0, "must be 0 or more"),
     "project": (
         lambda name: re.fullmatch(r"[^/\s]+", name) is not None,

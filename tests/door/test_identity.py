@@ -118,8 +118,8 @@ class Caller:
         self._client = vision_v1.ImageAnnotatorClient(transport=transport)
         self.operations = operations_pb2_grpc.OperationsStub(self._channel)
 
-    def start(self, source: str, target: str, parent: str = ""):
-        image = {"source": {"image_uri": f"gs://{source}/a.png"}}
+    def start(self, source: str, target: str, parent: str = "", uri: str = ""):
+        image = {"source": {"image_uri": uri or f"gs://{source}/a.png"}}
         request = {
             "requests": [{"image": image, "features": PROPERTIES}],
             "output_config": {"gcs_destination": {"uri": f"gs://{target}/out/"}},
@@ -327,9 +327,15 @@ def test_more_calls_than_the_quota_are_told_when_to_come_again(guarded):
 
 def test_nothing_secret_is_in_the_log(guarded, alice):
     """Last in this file: after all the above, at log level debug."""
-    alice.annotate("https://user:hidden-password@127.0.0.1/a.png?X-Goog-Signature=hidden-signature")
+    for uri in (
+        "https://user:hidden-password@127.0.0.1/a.png?X-Goog-Signature=hidden-signature",
+        "http://127.0.0.1/a.png?X-Goog-Signature=hidden-signature",
+        "ftp://user:hidden-password@127.0.0.1/a.png",
+    ):
+        alice.start("alpha-in", "alpha-out", uri=uri)
     private = json.loads(guarded.account.read_text())["private_key"].splitlines()[1]
     said = guarded.running.log.read_text()
+    assert said.count("image failed") >= 3
     assert "Traceback" not in said
     secrets = [*guarded.keys.values(), "tapetum_wrong", private, "eyJ", "hidden-password",
                "hidden-signature", "Bearer "]  # fmt: skip
