@@ -22,6 +22,7 @@ def configure_logging(level: str) -> None:
 #: What may be a secret, wherever a line has it from → what is shown instead.
 _SECRETS = (
     (re.compile(r"(?<=://)[^/\s@'\"]*@"), "***@"),  # a URL's user and password
+    (re.compile(r"(?<!\w)[^\s/@:'\"]+:[^\s/@:'\"]+@(?=\S)"), "***@"),  # the same without scheme
     # A URL's query, where signatures and tokens are. In gs:// names a question mark is a letter.
     (re.compile(r"\b(?!gs:)([a-z][a-z0-9+.-]*://[^\s?'\"<>]*)\?[^\s'\"<>]*", re.I), r"\1?***"),
     (re.compile(r"\btapetum_[0-9a-f]{8}_[\w-]+"), "***"),
