@@ -202,6 +202,15 @@ def test_a_call_without_a_message(target):
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_bytes_that_are_no_message(target):
+    with grpc.insecure_channel(target.address) as channel:
+        call = channel.unary_unary("/google.longrunning.Operations/ListOperations")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(b"\xff\xff\xff", timeout=PATIENCE)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "ListOperationsRequest" in caught.value.details()
+
+
 def of_size(size: int) -> vision_v1.BatchAnnotateImagesRequest:
     """A request that has ``size`` bytes on the wire."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from tapetum import vision
@@ -85,7 +86,8 @@ def _handler(gate: Gate, method: _Method, request_class: Any) -> Any:
         try:
             metadata = dict(context.invocation_metadata() or ())
             caller = await gate.caller(Credentials.of(lambda name: _text(metadata.get(name))))
-            return await answer(method, await _only(messages), caller)
+            request = _parsed(await _only(messages), request_class)
+            return await answer(method, request, caller)
         except RequestError as error:
             details = (("grpc-status-details-bin", status_of(error).SerializeToString()),)
             await context.abort(_CODES[error.code], error.message, details)
@@ -93,17 +95,24 @@ def _handler(gate: Gate, method: _Method, request_class: Any) -> Any:
 
     return grpc.stream_unary_rpc_method_handler(
         handle,
-        request_deserializer=request_class.FromString,
         response_serializer=lambda message: message.SerializeToString(),
     )
 
 
-async def _only(messages: Any) -> Any:
+def _parsed(content: bytes, request_class: Any) -> Any:
+    try:
+        return request_class.FromString(content)
+    except DecodeError as error:
+        name = request_class.DESCRIPTOR.name
+        raise InvalidRequest(f"The request is not a message of the type {name}.") from error
+
+
+async def _only(messages: Any) -> bytes:
     """The call's one message."""
     try:
         async with asyncio.timeout(MESSAGE_SECONDS):
             async for message in messages:
-                return message
+                return bytes(message)
     except TimeoutError:
         raise InvalidRequest(
             f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."
