@@ -59,7 +59,7 @@ class Target:
             try:
                 connection.putrequest(method, "/", skip_host=True, skip_accept_encoding=True)
                 connection._buffer[0] = method.encode() + b" " + target + b" HTTP/1.1"
-                for name, value in {"Host": "x", **headers}.items():
+                for name, value in {"Host": "localhost", **headers}.items():
                     connection.putheader(name, value)
                 connection.putheader("Content-Length", str(len(body)))
                 connection.endheaders(body)

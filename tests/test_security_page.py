@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
 from pathlib import Path
 
 import pytest
 
 from tapetum import app
+from tapetum.door.certs import write_certificates
+from tapetum.door.front import tls_context
 from tapetum.errors import SettingsError
 from tapetum.settings import Settings, resolve
 
@@ -49,3 +52,9 @@ def test_listening_beyond_loopback_wants_tls_and_a_question(host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_wants_neither(host):
     app.check_listening(Settings(host=host))
+
+
+def test_tls_is_1_2_and_up(tmp_path):
+    files = write_certificates(tmp_path, ["localhost"])
+    context = tls_context(files.server, files.server_key)
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2

@@ -170,7 +170,8 @@ def gate(settings: Settings) -> Gate:
     if "jwt" in modes:
         web = WebStore(public_only=False, images_only=False)  # the operator's own URLs
         tokens = Tokens(principals, roster.issuers, lambda url: web.get(url, _KEYS_LIMIT))
-    return Gate(principals, keys, tokens)
+    loopback = is_loopback(settings.host) and not settings.insecure_listen
+    return Gate(principals, keys, tokens, loopback=loopback)
 
 
 def check_listening(settings: Settings) -> None:

@@ -7,8 +7,11 @@ business.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from tapetum.door.api_keys import ApiKeys
 from tapetum.door.tokens import Tokens
@@ -20,10 +23,15 @@ _BEARER = "bearer "
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a call brings along to say who makes it. Never shown: neither is in the repr."""
+    """What a call brings along to say who makes it. The secrets are not in the repr.
+
+    ``origin`` and ``host`` are a browser's word for the page that calls and the name it called.
+    """
 
     api_key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    origin: str = ""
+    host: str = ""
 
     @classmethod
     def of(cls, header: Callable[[str], str | None], query_key: str | None = None) -> Credentials:
@@ -33,15 +41,27 @@ class Credentials:
         return cls(
             api_key=header("x-goog-api-key") or query_key or "",
             token=authorization[len(_BEARER) :].strip() if is_bearer else "",
+            origin=header("origin") or "",
+            host=header("host") or "",
         )
 
 
 class Gate:
-    """Turns credentials into a principal. Without ``keys`` and ``tokens``, nobody is asked."""
+    """Turns credentials into a principal. Without ``keys`` and ``tokens``, nobody is asked.
+
+    ``loopback`` says that only this machine can call. A browser on it can, too, on behalf of any
+    page it shows: where nobody is asked, such calls are refused.
+    """
 
     def __init__(
-        self, principals: Principals, keys: ApiKeys | None = None, tokens: Tokens | None = None
+        self,
+        principals: Principals,
+        keys: ApiKeys | None = None,
+        tokens: Tokens | None = None,
+        *,
+        loopback: bool = False,
     ) -> None:
+        self._loopback = loopback
         self._principals = principals
         self._keys = keys
         self._tokens = tokens
@@ -53,6 +73,8 @@ class Gate:
         `CallerUnknown` when the keys that tokens are checked against cannot be had.
         """
         if self._keys is None and self._tokens is None:
+            if self._loopback:
+                _refuse_pages(credentials)
             return ANYBODY
         if self._tokens is not None and credentials.token:
             return await self._tokens.principal_of(credentials.token)
@@ -80,3 +102,49 @@ class Gate:
         if self._tokens is not None:
             wanted.append("a signed token (Authorization: Bearer)")
         return wanted
+
+
+def _refuse_pages(credentials: Credentials) -> None:
+    """Raise `RequestForbidden` for the call of a web page from elsewhere.
+
+    Its origin betrays it, or, when its name was made to resolve to this machine, the name.
+    """
+    origin = credentials.origin.partition("://")[2] or credentials.origin
+    if origin and not _is_here(_host(origin)):
+        raise _page(origin)
+    if credentials.host and not _is_ours(_host(credentials.host)):
+        raise _page(credentials.host)
+
+
+def _page(place: str) -> RequestForbidden:
+    return RequestForbidden(
+        f"Calls from or under the name {place[:100]!r} are refused, because this server does not "
+        "ask who is calling. Call it localhost, or let it ask (docs/security.md).",
+        "IAM_PERMISSION_DENIED",
+    )
+
+
+def _host(place: str) -> str:
+    """``HOST[:PORT]`` without the port, lower case; empty when it is nothing of the kind."""
+    try:
+        return (urlsplit(f"//{place}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_here(host: str) -> bool:
+    """Whether a page of that host is of this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_ours(host: str) -> bool:
+    """Whether the server can rightly be called by that name: no page from elsewhere has it."""
+    try:
+        ip_address(host)
+    except ValueError:
+        names = ("localhost", socket.gethostname().lower())
+        return host in names or host.endswith((".localhost", ".googleapis.com"))
+    return True
