@@ -39,12 +39,14 @@ from tapetum.errors import SettingsError
 from tapetum.executors.local import LocalExecutor
 from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
+from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.faces import FaceDetection
 from tapetum.features.label import LabelDetection
 from tapetum.features.objects import ObjectLocalization
 from tapetum.features.properties import ImageProperties
 from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.features.text import TextDetection
+from tapetum.features.text_languages import unidentified
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
@@ -93,14 +95,16 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
 
 def features() -> list[Feature]:
     """One feature per feature type this server answers."""
+    identify = unidentified
     return [
         CropHints(),
+        DocumentTextDetection(identify),
         FaceDetection(),
         ImageProperties(),
         LabelDetection(),
         ObjectLocalization(),
         SafeSearchDetection(),
-        TextDetection(),
+        TextDetection(identify),
     ]
 
 
@@ -112,13 +116,18 @@ class Engine:
     ) -> None:
         self.stores = stores
         self.ledger = ledger
-        self.sessions = Sessions(Manifest.packaged())
+        self.sessions = Sessions(Manifest.packaged(), precision=settings.precision)
         principals = settings.roster.asked(bool(settings.auth_modes))
         self.annotator = Annotator(stores, detectors(self.sessions), features(), principals)
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
         self.service = Service(
-            ledger, self.executor, self.dispatcher, settings.project, Quotas(CALL_BYTES)
+            ledger,
+            self.executor,
+            self.dispatcher,
+            settings.project,
+            stores,
+            quotas=Quotas(CALL_BYTES),
         )
 
     @classmethod

@@ -51,6 +51,10 @@ class Settings:
     data_dir: Path = _row(Path("tapetum-data"), "folder of the ledger and of local buckets")
     buckets: Path | None = _row(None, "folder whose sub-folders are the buckets (DATA_DIR/buckets)")
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
+    precision: str = _row(
+        "full",
+        "of networks: full (float32) or reduced (bfloat16 where it is safe; tapetum[openvino])",
+    )
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
     insecure_listen: bool = _row(
@@ -117,6 +121,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "listed", "any")
+PRECISIONS = ("full", "reduced")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _Check = tuple[Callable[[Any], bool], str]
@@ -142,6 +147,7 @@ _CHECKS: Mapping[str, _Check] = {
         lambda name: re.fullmatch(r"[^/\s]+", name) is not None,
         "must be a name without slashes or spaces",
     ),
+    "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
     "retention_days": (lambda days: 0 <= days <= 36_500, "must be 0 to 36500 days"),

@@ -151,6 +151,23 @@ class Caller:
             requests=requests, metadata=self._metadata, retry=None
         ).responses
 
+    def _file(self, source: str):
+        uri = f"gs://{source}/pages.tif"
+        config = {"gcs_source": {"uri": uri}, "mime_type": "image/tiff"}
+        return {"input_config": config, "features": PROPERTIES}
+
+    def files(self, source: str):
+        return self._client.batch_annotate_files(
+            requests=[self._file(source)], metadata=self._metadata
+        )
+
+    def start_files(self, source: str, target: str):
+        output = {"gcs_destination": {"uri": f"gs://{target}/pages/"}}
+        operation = self._client.async_batch_annotate_files(
+            requests=[{**self._file(source), "output_config": output}], metadata=self._metadata
+        )
+        return self.wait(operation.operation.name)
+
 
 @pytest.fixture
 def alice(guarded: Guarded) -> Caller:
@@ -225,6 +242,19 @@ def test_another_projects_input_is_the_images_error(guarded, alice):
     [shard] = (guarded.running.bucket("alpha-out") / "out").iterdir()
     [answer] = json.loads(shard.read_text())["responses"]
     assert answer["error"] == {"code": 7, "message": "Error opening file: gs://beta-in/a.png."}
+
+
+def test_another_projects_file_of_pages(guarded, alice):
+    for bucket in ("alpha-in", "beta-in"):
+        frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+        path = guarded.running.bucket(bucket) / "pages.tif"
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert alice.files("alpha-in").responses[0].total_pages == 2
+    assert alice.files("beta-in").responses[0].error.code == 7
+    assert alice.start_files("alpha-in", "alpha-out").done
+    with pytest.raises(exceptions.PermissionDenied):
+        alice.start_files("beta-in", "alpha-out")
+    assert alice.start_files("alpha-in", "beta-out").error.code == 7
 
 
 def test_a_principal_may_be_narrower_than_its_project(guarded):

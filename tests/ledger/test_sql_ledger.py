@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from tapetum.errors import SettingsError
 from tapetum.ledger import OperationRecord, OperationState
 from tapetum.ledger.sql import SqlLedger
 from tapetum.plan import Task
@@ -62,20 +66,10 @@ def test_two_processes_worth_of_engines_share_one_file(tmp_path: Path):
         ledger.close()
 
 
-def test_a_ledger_of_before_there_were_principals_is_taken_on(tmp_path: Path):
+def test_a_file_of_an_older_version_is_refused_by_name(tmp_path: Path):
     path = tmp_path / "ledger.sqlite"
-    ledger = SqlLedger(path)
-    create(ledger, tasks=1)
-    ledger.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("ALTER TABLE operations DROP COLUMN principal")
-    connection.close()
-
-    again = SqlLedger(path)
-    record = again.get(NAME)
-    assert record is not None
-    assert record.principal == ""
-    held = again.claim("worker", 60)
-    assert held is not None
-    assert held.task.principal == ""
-    again.close()
+    SqlLedger(path).close()
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("ALTER TABLE operations DROP COLUMN method")
+    with pytest.raises(SettingsError, match=r"it lacks operations\.method"):
+        SqlLedger(path)

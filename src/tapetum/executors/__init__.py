@@ -26,6 +26,11 @@ class Executor(Protocol):
         response."""
         ...
 
+    def annotate_file(self, request: bytes, principal: str = "") -> Future[bytes]:
+        """Answer a serialized ``AnnotateFileRequest`` of ``principal`` with a serialized
+        response."""
+        ...
+
     def close(self) -> None:
         """Wait for what runs, then let go of threads and processes."""
         ...

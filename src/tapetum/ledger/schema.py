@@ -6,7 +6,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -14,9 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    inspect,
 )
-from sqlalchemy.schema import CreateColumn
 
 metadata = MetaData()
 # SQLite only numbers rows by itself in a column that is exactly INTEGER.
@@ -29,6 +26,7 @@ operation_rows = Table(
     Column("name", String, nullable=False, unique=True),
     Column("project", String, nullable=False),
     Column("api_version", String, nullable=False),
+    Column("method", String, nullable=False),
     Column("response", LargeBinary, nullable=False),
     Column("state", Integer, nullable=False),
     Column("created", BigInteger, nullable=False),
@@ -40,7 +38,7 @@ operation_rows = Table(
     Column("error_code", Integer, nullable=False, default=0),
     Column("error_message", String, nullable=False, default=""),
     Column("hidden", Boolean, nullable=False, default=False),
-    Column("principal", String, nullable=False, server_default=""),
+    Column("principal", String, nullable=False, default=""),
     Index("operations_by_project", "project", "serial"),
     Index("operations_by_end", "state", "updated"),
     sqlite_autoincrement=True,
@@ -50,6 +48,7 @@ task_rows = Table(
     "tasks",
     metadata,
     Column("operation", ForeignKey(operation_rows.c.serial), primary_key=True),
+    Column("file", Integer, primary_key=True),
     Column("first", Integer, primary_key=True),
     Column("last", Integer, nullable=False),
     Column("batch_size", Integer, nullable=False),
@@ -64,17 +63,5 @@ task_rows = Table(
     Column("strikes", Integer, nullable=False, default=0),
     Column("suspect", Integer),
     Column("poison", String, nullable=False, default=""),
-    Index("tasks_by_turn", "running", "operation", "first"),
+    Index("tasks_by_turn", "running", "operation", "file", "first"),
 )
-
-
-def prepare(connection: Connection) -> None:
-    """Make the tables that are missing, and the columns that an older ledger does not have yet:
-    those have a ``server_default``."""
-    metadata.create_all(connection)
-    for table in metadata.sorted_tables:
-        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in there:
-                definition = CreateColumn(column).compile(connection)
-                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")

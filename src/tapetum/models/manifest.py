@@ -19,6 +19,7 @@ class Weight:
 
     ``package`` is the installed Python package that holds ``file``: ``tapetum.models`` for the
     weights the project carries, another one for weights a dependency already ships.
+    ``reducible``: what it finds stays what it is in bfloat16 (measured on a development set).
     """
 
     name: str
@@ -31,6 +32,7 @@ class Weight:
     sha256: str
     input: str
     outputs: str
+    reducible: bool = False
 
     def content(self) -> bytes:
         """The file's bytes, checked against the manifest's hash.
