@@ -58,7 +58,7 @@ class Settings:
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
     insecure_listen: bool = _row(
-        False, "true: listen beyond loopback without TLS or without asking who is calling"
+        False, "listen beyond loopback without TLS, or without asking who calls"
     )
     auth: str = _row("none", "who may call: none (anybody, on loopback), api-key, jwt, or both")
     api_keys: Path | None = _row(None, "file of hashed API keys (DATA_DIR/api-keys.json)")

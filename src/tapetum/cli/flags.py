@@ -20,8 +20,7 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
         shown = shown.replace("%", "%%")
         flag = f"--{name.replace('_', '-')}"
         if cast is bool:
-            text = shown.removeprefix("true: ")
-            group.add_argument(flag, dest=name, action="store_const", const=True, help=text)
+            group.add_argument(flag, dest=name, action="store_const", const=True, help=shown)
         else:
             metavar = cast.__name__.upper()
             group.add_argument(flag, dest=name, type=cast, metavar=metavar, help=shown)

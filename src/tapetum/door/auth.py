@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -112,7 +113,7 @@ def _refuse_pages(credentials: Credentials) -> None:
     origin = credentials.origin.partition("://")[2] or credentials.origin
     if origin and not _is_here(_host(origin)):
         raise _page(origin)
-    if credentials.host and not _is_ours(_host(credentials.host)):
+    if credentials.host and not _is_ours(credentials.host):
         raise _page(credentials.host)
 
 
@@ -140,8 +141,10 @@ def _is_here(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _is_ours(host: str) -> bool:
-    """Whether the server can rightly be called by that name: no page from elsewhere has it."""
+@lru_cache(maxsize=64)
+def _is_ours(place: str) -> bool:
+    """Whether the server can rightly be called ``HOST[:PORT]``: no page from elsewhere has it."""
+    host = _host(place)
     try:
         ip_address(host)
     except ValueError:

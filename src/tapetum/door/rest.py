@@ -81,7 +81,8 @@ class _Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        credentials = Credentials.of(request.headers.get, request.query_params.get("key"))
+        key = request.query_params.get("key") if b"key=" in scope["query_string"] else None
+        credentials = Credentials.of(request.headers.get, key)
         try:
             request.state.caller = await self._gate.caller(credentials)
         except RequestError as error:
