@@ -91,6 +91,12 @@ def start_server_process(data: Path, *flags: str, port: int = 0) -> RunningServe
     return server
 
 
+@pytest.fixture(scope="session")
+def new_server() -> StartServer:
+    """Starts a server that whoever asks for it ends: for fixtures of a whole module."""
+    return start_server_process
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Starts servers that end with the test, whatever happens."""

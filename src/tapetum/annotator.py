@@ -25,6 +25,7 @@ from tapetum.features import Ask, Feature
 from tapetum.lease import Lease
 from tapetum.picture import Picture
 from tapetum.plan import Shard, Task
+from tapetum.principal import Principals
 from tapetum.sources import ImageSource, PageSource, Source
 from tapetum.stores.router import Stores
 
@@ -62,7 +63,8 @@ class Annotator:
     """Looks at images and says what the features asked for say.
 
     Holds no state of any one task and is used by many threads at once. ``detectors`` are run at
-    most once per image each, only those that the asked features need.
+    most once per image each, only those that the asked features need. ``principals`` says what
+    the starter of a task or call may read and write, at the time it is read and written.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class Annotator:
         stores: Stores,
         detectors: Iterable[Detector[Any]],
         features: Iterable[Feature],
+        principals: Principals | None = None,
     ) -> None:
         self._stores = stores
+        self._principals = principals or Principals({}, asked=False)
         self._detectors = {detector.signal: detector for detector in detectors}
         self._features = {feature.type: feature for feature in features}
         self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
@@ -92,25 +96,29 @@ class Annotator:
             response = vision.BatchAnnotateImagesResponse(responses=answers)
             self._write(task, shard, response, lease)
 
-    def annotate(self, requests: bytes) -> bytes:
-        """Answer a serialized ``BatchAnnotateImagesRequest`` with a serialized response."""
+    def annotate(self, requests: bytes, principal: str = "") -> bytes:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal`` with a serialized
+        response."""
+        stores = self._stores_of(principal)
         images = map(ImageSource, vision.BatchAnnotateImagesRequest.FromString(requests).requests)
-        response = vision.BatchAnnotateImagesResponse(responses=self._answers(images, WINDOW))
+        answers = self._answers(images, WINDOW, stores)
+        response = vision.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
 
-    def annotate_file(self, request: bytes) -> bytes:
-        """Answer a serialized ``AnnotateFileRequest`` with a serialized response.
+    def annotate_file(self, request: bytes, principal: str = "") -> bytes:
+        """Answer a serialized ``AnnotateFileRequest`` of ``principal`` with a serialized response.
 
         What is wrong with the file is the response's ``error``, which then has nothing else.
         """
         asked = vision.AnnotateFileRequest.FromString(request)
         response = _file_response(asked)
+        stores = self._stores_of(principal)
         try:
-            with open_document(asked.input_config, self._stores) as document:
+            with open_document(asked.input_config, stores) as document:
                 pages = _pages(
                     asked, document, document.numbers(asked.pages, validate.MAX_SYNC_PAGES)
                 )
-                response.responses.extend(self._answers(pages, WINDOW))
+                response.responses.extend(self._answers(pages, WINDOW, stores))
                 response.total_pages = document.pages
         except ImageError as error:
             response.error.code, response.error.message = error.code, error.message
@@ -123,7 +131,7 @@ class Annotator:
     def _run_file(self, task: Task, lease: Lease) -> None:
         asked = vision.AnnotateFileRequest.FromString(task.requests)
         try:
-            document = open_document(asked.input_config, self._stores)
+            document = open_document(asked.input_config, self._stores_of(task.principal))
         except UrlNotAvailable as error:
             raise StoreUnavailable(error.message) from error
         except ImageError as error:
@@ -147,7 +155,8 @@ class Annotator:
 
     def _write(self, task: Task, shard: Shard, response: Any, lease: Lease) -> None:
         lease.check()
-        assemble.write_shard(self._stores, task.output_uri, shard, response)
+        stores = self._stores_of(task.principal)
+        assemble.write_shard(stores, task.output_uri, shard, response)
         failed = sum(answer.HasField("error") for answer in response.responses)
         lease.written(shard, failed)
 
@@ -159,7 +168,7 @@ class Annotator:
         if task.careful:
             answers = self._careful_answers(task, sources, start, lease)
         else:
-            answers = self._answers(sources, WINDOW, lease.check)
+            answers = self._answers(sources, WINDOW, self._stores_of(task.principal), lease.check)
         for position, (source, response) in enumerate(zip(sources, answers, strict=True), start):
             if source.uri:
                 response.context.uri = source.uri
@@ -188,16 +197,18 @@ class Annotator:
                 yield look.response
             else:
                 lease.started(position)
-                yield from self._answers([source], 1, lease.check)
+                stores = self._stores_of(task.principal)
+                yield from self._answers([source], 1, stores, lease.check)
 
     def _answers(
         self,
         sources: Iterable[Source],
         window: int,
+        stores: Stores,
         before_each: Callable[[], None] = lambda: None,
     ) -> Iterator[Any]:
         """Responses in order of ``sources``; ``before_each`` may stop the work by raising."""
-        fetched = self._fetch_ahead(sources)
+        fetched = self._fetch_ahead(sources, stores)
         while looks := self._window(fetched, window, before_each):
             for signal, detector in self._detectors.items():
                 self._detect(detector, [look for look in looks if signal in self._needs(look)])
@@ -224,13 +235,16 @@ class Annotator:
                 pixels += look.picture.pixels.shape[0] * look.picture.pixels.shape[1]
         return looks
 
-    def _fetch_ahead(self, sources: Iterable[Source]) -> Iterator[Source]:
+    def _stores_of(self, principal: str) -> Stores:
+        return self._stores.seen_by(self._principals.named(principal))
+
+    def _fetch_ahead(self, sources: Iterable[Source], stores: Stores) -> Iterator[Source]:
         coming: deque[Source] = deque()
         try:
             for source in sources:
                 if len(coming) > AHEAD:
                     yield coming.popleft()
-                source.prepare(self._fetchers, self._stores)
+                source.prepare(self._fetchers, stores)
                 coming.append(source)
             while coming:
                 yield coming.popleft()

@@ -5,6 +5,10 @@ TapetumError
 │   ├── InvalidRequest        3   an argument is wrong; names the field
 │   ├── FileNotReadable       7   a file of pages cannot be read; or the code of the cause
 │   ├── OperationNotFound     5   no operation of that name
+│   ├── RequestForbidden      7   the caller may not do this
+│   ├── QuotaExceeded         8   more than the caller's quota; says when to try again
+│   ├── Unauthenticated       16  no credentials, or none that are believed
+│   ├── CallerUnknown         14  the keys that tokens are checked against cannot be had now
 │   ├── MethodNotAvailable    12  the API has the method, this server does not yet
 │   └── ServerFailed          13  a fault of ours; the log has the rest
 ├── ImageError                one image's answer: responses[i].error, the batch goes on
@@ -91,6 +95,36 @@ class FileNotReadable(RequestError):
 
 class OperationNotFound(RequestError):
     code = code_pb2.NOT_FOUND
+
+
+class AccessRefused(RequestError):
+    """The call is refused for who makes it. ``reason`` is a ``google.api.ErrorReason``."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RequestForbidden(AccessRefused):
+    code = code_pb2.PERMISSION_DENIED
+
+
+class Unauthenticated(AccessRefused):
+    code = code_pb2.UNAUTHENTICATED
+
+
+class QuotaExceeded(AccessRefused):
+    """``wait`` is the number of seconds after which a retry may be let in."""
+
+    code = code_pb2.RESOURCE_EXHAUSTED
+
+    def __init__(self, message: str, wait: float, reason: str = "RATE_LIMIT_EXCEEDED") -> None:
+        super().__init__(message, reason)
+        self.wait = wait
+
+
+class CallerUnknown(RequestError):
+    code = code_pb2.UNAVAILABLE
 
 
 class MethodNotAvailable(RequestError):

@@ -42,7 +42,8 @@ class Task:
     ``requests`` is a serialized ``BatchAnnotateImagesRequest`` holding images ``first`` to
     ``last``; ``done`` of them (whole shards) are already written and recorded. ``poison`` lists
     positions that must not be touched again; a ``careful`` task reports each image before it
-    starts, because earlier attempts took their process down.
+    starts, because earlier attempts took their process down. ``principal`` is whose rights count
+    where images are read and output is written.
 
     With a ``file`` the images are pages: ``first`` to ``last`` of the operation's file of that
     number, from 1, and ``requests`` is its ``AnnotateFileRequest``. ``api_version`` is the
@@ -60,6 +61,7 @@ class Task:
     done: int = 0
     careful: bool = False
     poison: tuple[int, ...] = ()
+    principal: str = ""
 
     def shards_left(self) -> Iterator[Shard]:
         """The shards not yet recorded, in order."""

@@ -61,9 +61,11 @@ def create(ledger: Ledger, clock: Clock) -> Create:
     """Creates an operation of ``tasks`` tasks of two images each."""
 
     def make(name: str = "projects/p/operations/1", tasks: int = 2, project: str = "p"):
-        record = OperationRecord(name, project, "v1", b"response", 2 * tasks, clock())
+        record = OperationRecord(
+            name, project, "v1", b"response", 2 * tasks, clock(), principal="alice"
+        )
         rows = [
-            Task(name, first, first + 1, 1, "gs://out/", b"requests %d" % first)
+            Task(name, first, first + 1, 1, "gs://out/", b"requests %d" % first, principal="alice")
             for first in range(1, 2 * tasks + 1, 2)
         ]
         return ledger.create(record, rows)
@@ -116,7 +118,7 @@ def test_tasks_are_claimed_oldest_first_with_all_a_worker_needs(ledger: Ledger, 
         ("a", 1), ("a", 3), ("b", 1),
     ]  # fmt: skip
     assert claims[1].task == Task(
-        "projects/p/operations/a", 3, 4, 1, "gs://out/", b"requests 3", done=0
+        "projects/p/operations/a", 3, 4, 1, "gs://out/", b"requests 3", done=0, principal="alice"
     )
     assert (claims[0].owner, claims[0].attempt, claims[0].strikes) == ("worker", 1, 1)
 

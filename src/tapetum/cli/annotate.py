@@ -38,7 +38,9 @@ log = logging.getLogger(__name__)
 #: long the listing is.
 OPERATIONS_AHEAD = 2
 _POLL_SECONDS = 0.05
-_SETTINGS = ("workers", "precision", "data_dir", "buckets", "web_fetch", "log_level")
+_SETTINGS = (
+    "workers", "precision", "data_dir", "buckets", "web_fetch", "web_hosts", "log_level"
+)  # fmt: skip
 
 
 def add_to(commands: Any) -> None:

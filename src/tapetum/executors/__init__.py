@@ -21,12 +21,14 @@ class Executor(Protocol):
         """Run ``task`` under ``lease``; the future ends with it, or with its exception."""
         ...
 
-    def annotate(self, requests: bytes) -> Future[bytes]:
-        """Answer a serialized ``BatchAnnotateImagesRequest`` with a serialized response."""
+    def annotate(self, requests: bytes, principal: str = "") -> Future[bytes]:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal`` with a serialized
+        response."""
         ...
 
-    def annotate_file(self, request: bytes) -> Future[bytes]:
-        """Answer a serialized ``AnnotateFileRequest`` with a serialized response."""
+    def annotate_file(self, request: bytes, principal: str = "") -> Future[bytes]:
+        """Answer a serialized ``AnnotateFileRequest`` of ``principal`` with a serialized
+        response."""
         ...
 
     def close(self) -> None:

@@ -43,11 +43,11 @@ class LocalExecutor:
     def submit(self, task: Task, lease: Lease) -> Future[None]:
         return self._tasks.submit(self._annotator.run, task, lease)
 
-    def annotate(self, requests: bytes) -> Future[bytes]:
-        return self._calls.submit(self._annotator.annotate, requests)
+    def annotate(self, requests: bytes, principal: str = "") -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate, requests, principal)
 
-    def annotate_file(self, request: bytes) -> Future[bytes]:
-        return self._calls.submit(self._annotator.annotate_file, request)
+    def annotate_file(self, request: bytes, principal: str = "") -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate_file, request, principal)
 
     def close(self) -> None:
         self._tasks.shutdown()

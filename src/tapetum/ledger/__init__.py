@@ -56,7 +56,7 @@ class OperationRecord:
 
     ``response`` is the serialized response message of ``method``, made when the operation was: it
     is the answer once the operation is done without an error. ``images`` counts pages where the
-    method is about files.
+    method is about files. ``principal`` is who started it, empty where nobody was asked.
     """
 
     name: str
@@ -73,6 +73,7 @@ class OperationRecord:
     images_failed: int = 0
     error_code: int = 0
     error_message: str = ""
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ operation_rows = Table(
     Column("error_code", Integer, nullable=False, default=0),
     Column("error_message", String, nullable=False, default=""),
     Column("hidden", Boolean, nullable=False, default=False),
+    Column("principal", String, nullable=False, default=""),
     Index("operations_by_project", "project", "serial"),
     Index("operations_by_end", "state", "updated"),
     sqlite_autoincrement=True,

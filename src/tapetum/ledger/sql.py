@@ -89,6 +89,7 @@ class SqlLedger:
                     created=record.created,
                     updated=record.created,
                     images=record.images,
+                    principal=record.principal,
                     tasks_left=len(tasks),
                     error_code=record.error_code,
                     error_message=record.error_message,
@@ -189,9 +190,13 @@ class SqlLedger:
                 update(operation_rows)
                 .where(operation_rows.c.serial == key.operation)
                 .values(state=OperationState.RUNNING, updated=now)
-                .returning(operation_rows.c.name, operation_rows.c.api_version)
+                .returning(
+                    operation_rows.c.name,
+                    operation_rows.c.api_version,
+                    operation_rows.c.principal,
+                )
             ).one()
-        return _claim(row, operation.name, operation.api_version, owner, poison)
+        return _claim(row, operation, owner, poison)
 
     def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
         until = self._clock() + int(lease * SECOND)
@@ -363,18 +368,19 @@ def _record(row: RowMapping) -> OperationRecord:
     return OperationRecord(**{**row, "state": OperationState(row["state"])})
 
 
-def _claim(row: RowMapping, name: str, api_version: str, owner: str, poison: str) -> Claim:
+def _claim(row: RowMapping, operation: Any, owner: str, poison: str) -> Claim:
     """The claim made of a task's row as it was just before."""
     strikes = row["strikes"] + 1
     task = Task(
-        operation=name,
+        operation=operation.name,
         first=row["first"],
         last=row["last"],
         batch_size=row["batch_size"],
         output_uri=row["output_uri"],
         requests=row["requests"],
         file=row["file"],
-        api_version=api_version,
+        api_version=operation.api_version,
+        principal=operation.principal,
         done=row["done"],
         careful=strikes > STRIKES_BEFORE_CAREFUL or bool(poison),
         poison=tuple(int(position) for position in poison.split()),
