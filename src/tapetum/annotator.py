@@ -78,7 +78,7 @@ class Annotator:
         for shard in task.shards_left():
             responses = list(islice(answers, len(shard)))
             lease.check()
-            assemble.write_shard(self._stores, task.output_uri, shard, responses)
+            assemble.write_shard(self._stores, task.output_uri, shard, responses, task.api_version)
             failed = sum(response.HasField("error") for response in responses)
             lease.written(shard, failed)
 

@@ -19,13 +19,16 @@ def shard_uri(output_uri: str, shard: Shard) -> str:
     return output_uri + shard.name
 
 
-def write_shard(stores: Stores, output_uri: str, shard: Shard, responses: Sequence[Any]) -> None:
-    """Write one ``BatchAnnotateImagesResponse`` as JSON.
+def write_shard(
+    stores: Stores, output_uri: str, shard: Shard, responses: Sequence[Any], api_version: str = "v1"
+) -> None:
+    """Write one ``BatchAnnotateImagesResponse`` of ``api_version`` as JSON.
 
     Raises `OutputNotWritable` when the prefix cannot be written, `StoreUnavailable` when it may
     well be later.
     """
-    content = vision.to_json(vision.BatchAnnotateImagesResponse(responses=responses))
+    message = vision.BatchAnnotateImagesResponse(responses=responses)
+    content = vision.to_json(vision.VERSIONS[api_version].of_v1(message))
     try:
         stores.write(shard_uri(output_uri, shard), content, "application/json")
     except (InvalidObjectName, ObjectForbidden, ObjectNotFound) as error:

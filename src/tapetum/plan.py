@@ -41,7 +41,8 @@ class Task:
     ``requests`` is a serialized ``BatchAnnotateImagesRequest`` holding images ``first`` to
     ``last``; ``done`` of them (whole shards) are already written and recorded. ``poison`` lists
     positions that must not be touched again; a ``careful`` task reports each image before it
-    starts, because earlier attempts took their process down.
+    starts, because earlier attempts took their process down. The shards are written in the
+    messages of ``api_version``.
     """
 
     operation: str
@@ -53,6 +54,7 @@ class Task:
     done: int = 0
     careful: bool = False
     poison: tuple[int, ...] = ()
+    api_version: str = "v1"
 
     def shards_left(self) -> Iterator[Shard]:
         """The shards not yet recorded, in order."""

@@ -19,7 +19,7 @@ from tapetum import validate, vision
 from tapetum.dispatch import Dispatcher
 from tapetum.errors import InvalidRequest, MethodNotAvailable, OperationNotFound
 from tapetum.executors import Executor
-from tapetum.ledger import Ledger, OperationRecord, OperationState
+from tapetum.ledger import SECOND, Ledger, OperationRecord, OperationState
 from tapetum.plan import Task, task_bounds
 
 P = ParamSpec("P")
@@ -29,10 +29,12 @@ MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
 #: Longest that WaitOperation holds a call open, in seconds.
 MAX_WAIT = 300.0
-#: WaitOperation looks at the ledger this often, because another process may end the operation.
+#: A held call looks at the ledger this often, because another process may end the operation.
 WAIT_POLL = 0.1
 
-API_VERSION = "v1"
+#: Java's client asks for a new operation at once and then again after 20 seconds, so a job that
+#: ends within this age, in seconds, had better be waited for.
+FIRST_ANSWER = 3.0
 
 
 class Service:
@@ -64,23 +66,24 @@ class Service:
         answer = await asyncio.wrap_future(self._executor.annotate(part.SerializeToString()))
         return vision.BatchAnnotateImagesResponse.FromString(answer)
 
-    async def async_batch_annotate_images(self, request: Any) -> Any:
+    async def async_batch_annotate_images(self, request: Any, api_version: str = "v1") -> Any:
         """Write down at most 2000 images as an operation and answer it at once."""
         validate.check(request, sync=False)
-        return _operation(await self._in_thread(self.start, request))
+        return operation_of(await self._in_thread(self.start, request, api_version=api_version))
 
     async def batch_annotate_files(self, request: Any) -> Any:
         """Not there yet."""
         raise MethodNotAvailable("BatchAnnotateFiles is not available on this server yet.")
 
-    async def async_batch_annotate_files(self, request: Any) -> Any:
+    async def async_batch_annotate_files(self, request: Any, api_version: str = "v1") -> Any:
         """Not there yet."""
         raise MethodNotAvailable("AsyncBatchAnnotateFiles is not available on this server yet.")
 
-    def start(self, request: Any, first: int = 1) -> OperationRecord:
+    def start(self, request: Any, first: int = 1, api_version: str = "v1") -> OperationRecord:
         """Write down an operation for a request that was checked, and wake the dispatcher.
 
-        ``first`` is the position of its first image, which the shard names count from.
+        ``first`` is the position of its first image, which the shard names count from. The
+        operation answers, and its shards are written, in the messages of ``api_version``.
         """
         project, location = validate.parent_of(request.parent)
         project = project or self._project
@@ -91,7 +94,7 @@ class Service:
         record = OperationRecord(
             name=name,
             project=project,
-            api_version=API_VERSION,
+            api_version=api_version,
             response=response.SerializeToString(),
             images=len(request.requests),
             created=time.time_ns() // 1000,
@@ -106,6 +109,7 @@ class Service:
                 requests=vision.BatchAnnotateImagesRequest(
                     requests=request.requests[start - first : end - first + 1]
                 ).SerializeToString(),
+                api_version=api_version,
             )
             for start, end in task_bounds(len(request.requests), batch_size, first)
         ]
@@ -115,9 +119,18 @@ class Service:
 
     # --- Operations ---------------------------------------------------------------------------
 
-    async def get_operation(self, request: Any) -> Any:
+    async def get_operation(self, request: Any, *, hold: bool = False) -> Any:
         """The operation as it stands."""
-        return _operation(await self._in_thread(self._found, request.name))
+        return operation_of(await self.record(request.name, hold=hold))
+
+    async def record(self, name: str, *, hold: bool = False) -> OperationRecord:
+        """What the ledger knows of an operation. With ``hold``, one younger than `FIRST_ANSWER`
+        is answered when it ends or reaches that age."""
+        record = await self._in_thread(self._found, name)
+        if hold:
+            age = time.time() - record.created / SECOND
+            record = await self._ended(record, FIRST_ANSWER - age)
+        return record
 
     async def list_operations(self, request: Any) -> Any:
         """Operations of one project (``name = projects/p``) or of all, newest first.
@@ -137,7 +150,7 @@ class Service:
             size + 1,
         )
         response = operations_pb2.ListOperationsResponse(
-            operations=[_operation(row) for row in rows[:size]]
+            operations=[operation_of(row) for row in rows[:size]]
         )
         if len(rows) > size:
             response.next_page_token = _token_of_serial(rows[size - 1].serial)
@@ -159,12 +172,16 @@ class Service:
     async def wait_operation(self, request: Any) -> Any:
         """The operation once it has ended, or as it stands after ``timeout``."""
         wanted = request.timeout.ToTimedelta().total_seconds() or MAX_WAIT
-        until = time.monotonic() + min(wanted, MAX_WAIT)
         record = await self._in_thread(self._found, request.name)
-        while not record.state.ended and time.monotonic() < until:
-            await asyncio.sleep(min(WAIT_POLL, max(0.0, until - time.monotonic())))
-            record = await self._in_thread(self._found, request.name)
-        return _operation(record)
+        return operation_of(await self._ended(record, min(wanted, MAX_WAIT)))
+
+    async def _ended(self, record: OperationRecord, seconds: float) -> OperationRecord:
+        """``record`` once its operation has ended, or as it stands after ``seconds``."""
+        until = time.monotonic() + seconds
+        while not record.state.ended and (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(WAIT_POLL, left))
+            record = await self._in_thread(self._found, record.name)
+        return record
 
     def _found(self, name: str) -> OperationRecord:
         record = self._ledger.get(name)
@@ -177,19 +194,23 @@ class Service:
         return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
 
 
-def _operation(record: OperationRecord) -> Any:
-    """The ``google.longrunning.Operation`` of a ledger row."""
+def operation_of(record: OperationRecord) -> Any:
+    """The ``google.longrunning.Operation`` of a ledger row, in the messages of its version."""
+    version = vision.VERSIONS[record.api_version]
     metadata = vision.OperationMetadata(state=record.state)
     metadata.create_time.FromMicroseconds(record.created)
     metadata.update_time.FromMicroseconds(record.updated)
-    operation = vision.Operation(name=record.name, metadata=vision.pack(metadata))
-    operation.done = record.state.ended
+    operation = vision.Operation(
+        name=record.name,
+        metadata=vision.pack(version.of_v1(metadata)),
+        done=record.state.ended,
+    )
     if record.error_code:
         operation.error.code = record.error_code
         operation.error.message = record.error_message
     elif record.state is OperationState.DONE:
         response = vision.AsyncBatchAnnotateImagesResponse.FromString(record.response)
-        operation.response.CopyFrom(vision.pack(response))
+        operation.response.CopyFrom(vision.pack(version.of_v1(response)))
     return operation
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ from google.protobuf import empty_pb2
 from grpc import aio
 
 from tapetum import vision
-from tapetum.door import answer, status_of
+from tapetum.door import Method, annotate_methods, answer, is_java, status_of
 from tapetum.errors import RequestError
 from tapetum.service import Service
 from tapetum.validate import MAX_PAYLOAD
@@ -20,18 +21,10 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 #: A protobuf message may carry as many image bytes as a JSON body, and some framing.
 MAX_MESSAGE = MAX_PAYLOAD + 1024 * 1024
 
-_Method = Callable[[Any], Awaitable[Any]]
-
 
 def build(service: Service) -> aio.Server:
     """A server, not yet bound to a port, that speaks ``ImageAnnotator`` and ``Operations``."""
-    annotate: dict[str, _Method] = {
-        "BatchAnnotateImages": service.batch_annotate_images,
-        "BatchAnnotateFiles": service.batch_annotate_files,
-        "AsyncBatchAnnotateImages": service.async_batch_annotate_images,
-        "AsyncBatchAnnotateFiles": service.async_batch_annotate_files,
-    }
-    operations: dict[str, tuple[_Method, Any]] = {
+    operations: dict[str, tuple[Method, Any]] = {
         "GetOperation": (service.get_operation, operations_pb2.GetOperationRequest),
         "ListOperations": (service.list_operations, operations_pb2.ListOperationsRequest),
         "CancelOperation": (service.cancel_operation, operations_pb2.CancelOperationRequest),
@@ -45,28 +38,38 @@ def build(service: Service) -> aio.Server:
             ("grpc.so_reuseport", 0),  # a second server on a port must fail, not share it
         ]
     )
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(
-                "google.cloud.vision.v1.ImageAnnotator",
-                {
-                    name: _handler(method, vision.METHODS[name][0])
-                    for name, method in annotate.items()
-                },
-            ),
-            grpc.method_handlers_generic_handler(
-                "google.longrunning.Operations",
-                {name: _handler(method, kind) for name, (method, kind) in operations.items()},
-            ),
+    handlers = [
+        grpc.method_handlers_generic_handler(version.service, _annotate_handlers(service, version))
+        for version in vision.VERSIONS.values()
+    ]
+    handlers.append(
+        grpc.method_handlers_generic_handler(
+            "google.longrunning.Operations",
+            {name: _handler(method, kind) for name, (method, kind) in operations.items()},
         )
     )
+    server.add_generic_rpc_handlers(tuple(handlers))
     return server
 
 
-def _handler(method: _Method, request_class: Any) -> Any:
+def _annotate_handlers(service: Service, version: vision.Version) -> dict[str, Any]:
+    methods = annotate_methods(service, version)
+    return {
+        name: _handler(methods[name], kind, version.to_v1) for name, kind in version.methods.items()
+    }
+
+
+def _handler(
+    method: Callable[..., Awaitable[Any]],
+    request_class: Any,
+    understood: Callable[[Any], Any] = lambda request: request,
+) -> Any:
+    """``understood`` makes of a request of ``request_class`` the one that ``method`` takes."""
+
     async def handle(request: Any, context: Any) -> Any:
+        call = partial(method, hold=True) if _is_held(request, context) else method
         try:
-            return await answer(method, request)
+            return await answer(call, understood(request))
         except RequestError as error:
             details = (("grpc-status-details-bin", status_of(error).SerializeToString()),)
             await context.abort(_CODES[error.code], error.message, details)
@@ -77,3 +80,9 @@ def _handler(method: _Method, request_class: Any) -> Any:
         request_deserializer=request_class.FromString,
         response_serializer=lambda message: message.SerializeToString(),
     )
+
+
+def _is_held(request: Any, context: Any) -> bool:
+    if not isinstance(request, operations_pb2.GetOperationRequest):
+        return False
+    return is_java(str(dict(context.invocation_metadata()).get("x-goog-api-client", "")))

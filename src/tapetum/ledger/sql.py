@@ -168,13 +168,13 @@ class SqlLedger:
                     poison=poison,
                 )
             )
-            name = connection.execute(
+            operation = connection.execute(
                 update(operation_rows)
                 .where(operation_rows.c.serial == key.operation)
                 .values(state=OperationState.RUNNING, updated=now)
-                .returning(operation_rows.c.name)
-            ).scalar_one()
-        return _claim(row, name, owner, poison)
+                .returning(operation_rows.c.name, operation_rows.c.api_version)
+            ).one()
+        return _claim(row, operation.name, operation.api_version, owner, poison)
 
     def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
         until = self._clock() + int(lease * SECOND)
@@ -330,7 +330,7 @@ def _record(row: RowMapping) -> OperationRecord:
     return OperationRecord(**{**row, "state": OperationState(row["state"])})
 
 
-def _claim(row: RowMapping, name: str, owner: str, poison: str) -> Claim:
+def _claim(row: RowMapping, name: str, api_version: str, owner: str, poison: str) -> Claim:
     """The claim made of a task's row as it was just before."""
     strikes = row["strikes"] + 1
     task = Task(
@@ -343,5 +343,6 @@ def _claim(row: RowMapping, name: str, owner: str, poison: str) -> Claim:
         done=row["done"],
         careful=strikes > STRIKES_BEFORE_CAREFUL or bool(poison),
         poison=tuple(int(position) for position in poison.split()),
+        api_version=api_version,
     )
     return Claim(task, owner, row["attempt"] + 1, strikes)
