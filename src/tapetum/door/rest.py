@@ -20,10 +20,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tapetum import vision
-from tapetum.door import Method, annotate_methods, answer, is_java, status_of
+from tapetum.door import Method, annotate_methods, answer, is_java, status_of, storage, uploads
 from tapetum.errors import InvalidRequest, OperationNotFound, RequestError, ServerFailed
 from tapetum.ledger import OperationRecord
 from tapetum.service import Service, operation_of
+from tapetum.stores.router import Stores
 from tapetum.validate import MAX_PAYLOAD
 
 #: ``google.rpc.Code`` → (HTTP status, name).
@@ -60,15 +61,26 @@ _OPERATION = re.compile(
 _OPERATIONS = re.compile(r"(?P<name>projects/[^/]+|operations)(?:/operations)?")
 
 
-def build(service: Service) -> Starlette:
-    """The ASGI application."""
+def build(service: Service, buckets: Stores | None = None, scheme: str = "http") -> Starlette:
+    """The ASGI application. With ``buckets`` the bucket door is open too; ``scheme`` is what the
+    public port speaks, http or https. Whatever asks who is calling goes into its middleware, so
+    that nothing is beside it."""
     door = _Door(service)
+    # Not around the bucket door: a storage client checks the bytes it is sent.
+    packed = [Middleware(GZipMiddleware, minimum_size=1024)]
+    routes = [
+        Route(
+            f"/{version}/{{path:path}}",
+            handle,
+            methods=["GET", "POST", "DELETE"],
+            middleware=packed,
+        )
+        for version, handle in door.handlers.items()
+    ]
+    if buckets is not None:
+        routes += storage.routes(buckets) + uploads.routes(buckets, scheme)
     return Starlette(
-        routes=[
-            Route(f"/{version}/{{path:path}}", handle, methods=["GET", "POST", "DELETE"])
-            for version, handle in door.handlers.items()
-        ],
-        middleware=[Middleware(GZipMiddleware, minimum_size=1024)],
+        routes=routes,
         exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
 
