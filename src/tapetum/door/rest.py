@@ -20,7 +20,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tapetum import vision
-from tapetum.door import Method, annotate_methods, answer, is_java, status_of, storage, uploads
+from tapetum.door import (
+    Method,
+    annotate_methods,
+    answer,
+    discovery,
+    is_java,
+    status_of,
+    storage,
+    uploads,
+)
 from tapetum.errors import InvalidRequest, OperationNotFound, RequestError, ServerFailed
 from tapetum.ledger import OperationRecord
 from tapetum.service import Service, operation_of
@@ -43,13 +52,6 @@ HTTP_OF_CODE: Mapping[int, tuple[int, str]] = {
 }
 _JSON = "application/json; charset=UTF-8"
 
-#: The last part of a path → the method it calls.
-_VERBS: Mapping[str, str] = {
-    "images:annotate": "BatchAnnotateImages",
-    "files:annotate": "BatchAnnotateFiles",
-    "images:asyncBatchAnnotate": "AsyncBatchAnnotateImages",
-    "files:asyncBatchAnnotate": "AsyncBatchAnnotateFiles",
-}
 _ANNOTATE = re.compile(
     r"(?:(?P<parent>projects/[^/]+(?:/locations/[^/]+)?)/)?(?P<verb>(?:images|files):\w+)"
 )
@@ -77,12 +79,33 @@ def build(service: Service, buckets: Stores | None = None, scheme: str = "http")
         )
         for version, handle in door.handlers.items()
     ]
+    described = partial(_described, scheme)
+    routes = [
+        Route("/$discovery/rest", described, methods=["GET"], middleware=packed),
+        Route("/{version}/openapi.json", described, methods=["GET"], middleware=packed),
+        *routes,
+    ]
     if buckets is not None:
         routes += storage.routes(buckets) + uploads.routes(buckets, scheme)
     return Starlette(
         routes=routes,
         exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
+
+
+async def _described(scheme: str, request: Request) -> Response:
+    """The discovery document, or OpenAPI's, of a version."""
+    is_openapi = "version" in request.path_params
+    name = request.path_params.get("version") or request.query_params.get("version", "v1")
+    if name not in vision.VERSIONS:
+        return await _no_such_path(request, OperationNotFound(""))
+    document = discovery.openapi if is_openapi else discovery.discovery
+    tree = document(vision.VERSIONS[name])
+    root = f"{scheme}://{request.headers.get('host', '')}/"
+    where: dict[str, Any] = (
+        {"servers": [{"url": root}]} if is_openapi else {"rootUrl": root, "baseUrl": root}
+    )
+    return Response(vision.dump_json(tree | where), media_type=_JSON)
 
 
 class _Door:
@@ -172,8 +195,8 @@ class _Call:
 
 def _calls(service: Service, version: vision.Version) -> dict[str, _Call]:
     calls = {}
-    for verb, name in _VERBS.items():
-        speaker = version if name in version.methods else vision.V1
+    for verb, name in discovery.VERBS.items():
+        speaker = discovery.speaker(version, name)
         method = annotate_methods(service, speaker)[name]
         calls[verb] = _Call(method, speaker, speaker.methods[name])
     return calls
