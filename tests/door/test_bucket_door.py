@@ -101,6 +101,11 @@ def test_parts_of_an_object(gcs, bucket, web):
     assert "content-encoding" not in web.get(path, headers={"Accept-Encoding": "gzip"}).headers
 
 
+def test_files_whose_names_are_no_text_are_passed_over(gcs, bucket):
+    (bucket / "a" / os.fsdecode(b"\xff")).touch()
+    assert [blob.name for blob in gcs.list_blobs("door", page_size=2)] == ALL
+
+
 def test_an_empty_object(gcs, bucket):
     blob = gcs.bucket("door").blob("nothing")
     blob.upload_from_string(b"")

@@ -36,6 +36,7 @@ from tapetum.errors import (
     StoreError,
     StoreUnavailable,
 )
+from tapetum.stores import check_key
 from tapetum.stores.router import Stores
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,8 @@ class _Door:
         self, bucket: str, *, prefix: str, after: str, size: int, deep: bool
     ) -> dict[str, Any]:
         store = self._stores.local(bucket)
-        keys = list(islice(store.page(prefix, after, deep=deep), size + 1))
+        fit = filter(_is_name, store.page(prefix, after, deep=deep))
+        keys = list(islice(fit, size + 1))
         page: dict[str, Any] = {"kind": "storage#objects", "items": []}
         if len(keys) > size:
             page["nextPageToken"] = keys[size - 1]
@@ -287,6 +289,15 @@ def resource(
     if sums is not None:
         found |= {"md5Hash": sums.md5, "crc32c": sums.crc32c}
     return found
+
+
+def _is_name(key: str) -> bool:
+    """Whether a file's name can be an object's; one that is no text cannot be asked for."""
+    try:
+        check_key(key.removesuffix("/"))
+    except InvalidObjectName:
+        return False
+    return True
 
 
 def _bucket(name: str) -> dict[str, str]:

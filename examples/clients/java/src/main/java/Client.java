@@ -46,8 +46,8 @@ import java.util.concurrent.ExecutionException;
  */
 public class Client {
   static final List<String> COMMANDS =
-      List.of("batch", "sync", "failing", "unwritable", "cancel", "list", "delete", "unknown",
-          "too_many", "start", "quick");
+      List.of("batch", "sync", "quick", "failing", "unwritable", "cancel", "list", "delete",
+          "unknown", "too_many", "start");
 
   final ImageAnnotatorClient client;
   final Storage storage;
@@ -57,13 +57,7 @@ public class Client {
   Client(String server, String transport) throws Exception {
     grpc = transport.equals("grpc");
     client = grpc ? overGrpc(server) : overRest(server);
-    storage =
-        StorageOptions.newBuilder()
-            .setHost("http://" + server)
-            .setProjectId("local")
-            .setCredentials(NoCredentials.getInstance())
-            .build()
-            .getService();
+    storage = StorageOptions.newBuilder().setProjectId("local").build().getService();
     prefix = "java-" + transport;
   }
 
@@ -247,11 +241,15 @@ public class Client {
         begin(images("cat.jpg", "dog.jpg"), "gs://results/" + prefix + "/start/").getName());
   }
 
-  /** How long two images take: the client asks at once, and then not for many seconds. */
+  /** How long two images take, three times: the client asks at once, and then not for long. */
   Map<String, Object> quick() throws Exception {
-    long begun = System.nanoTime();
-    begin(images("cat.jpg", "dog.jpg"), "gs://results/" + prefix + "/quick/").get();
-    return Map.of("seconds", (System.nanoTime() - begun) / 1e9);
+    List<Double> seconds = new ArrayList<>();
+    for (int turn = 0; turn < 3; turn++) {
+      long begun = System.nanoTime();
+      begin(images("cat.jpg", "dog.jpg"), "gs://results/" + prefix + "/quick/").get();
+      seconds.add((System.nanoTime() - begun) / 1e9);
+    }
+    return Map.of("seconds", seconds);
   }
 
   /** Take up an operation by its name, in another process. */
