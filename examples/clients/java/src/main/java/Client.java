@@ -57,7 +57,13 @@ public class Client {
   Client(String server, String transport) throws Exception {
     grpc = transport.equals("grpc");
     client = grpc ? overGrpc(server) : overRest(server);
-    storage = StorageOptions.newBuilder().setProjectId("local").build().getService();
+    storage = // unlike Python's and Node.js's, it does not look at STORAGE_EMULATOR_HOST
+        StorageOptions.newBuilder()
+            .setHost("http://" + server)
+            .setProjectId("local")
+            .setCredentials(NoCredentials.getInstance())
+            .build()
+            .getService();
     prefix = "java-" + transport;
   }
 
