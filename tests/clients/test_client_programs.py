@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from tapetum.service import FIRST_ANSWER
+
 pytestmark = pytest.mark.slow
 TABLE = "calls"
 #: It knows no path to cancel, delete or list, and throws before it sends anything.
@@ -117,8 +119,15 @@ def test_deleting(said, program):
 
 
 def test_java_does_not_wait_for_its_second_question(program, buckets):
-    """Its client asks at once and then not for many seconds; a short job must end before. Of
-    three turns the best counts: what a busy machine adds is not what this is about."""
+    """It asks at once and then not for many seconds; a job that ends within three is answered
+    before. On a machine too busy for that with photographs, those that are not there remain."""
     if not program.name.startswith("Java"):
         pytest.skip("only Java's client waits like that")
-    assert min(program.of(buckets, "quick")["seconds"]) < 6
+    facts = program.of(buckets, "quick")
+    short = [
+        waited
+        for worked, waited in zip(facts["worked"], facts["waited"], strict=True)
+        if worked < FIRST_ANSWER - 1
+    ]
+    assert short
+    assert max(short) < 6

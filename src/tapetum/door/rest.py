@@ -125,9 +125,8 @@ class _Door:
             reply = await answer(method, message)
         except RequestError as error:
             return _error(error)
-        numbers = "enum-encoding=int" in request.query_params.get("$alt", "")
         # JSON of many megabytes takes a while: other calls go on meanwhile.
-        text = await run_in_threadpool(_text, reply, numbers)
+        text = await run_in_threadpool(_text, reply, _wants_numbers(request))
         return Response(text, media_type=_JSON)
 
     async def _route(self, calls: Mapping[str, _Call], request: Request) -> tuple[Method, Any]:
@@ -148,7 +147,7 @@ class _Door:
             if (way, verb) == ("GET", "progress"):
                 return self._progress, get
             if (way, verb) == ("GET", None) and path != "operations/operations":
-                return partial(self._get, request.headers.get("x-goog-api-client", "")), get
+                return partial(self._get, request), get
             if (way, verb) == ("DELETE", None):
                 delete = operations_pb2.DeleteOperationRequest(name=name)
                 return self._service.delete_operation, delete
@@ -156,11 +155,14 @@ class _Door:
             return self._service.list_operations, _list_request(request, found["name"])
         raise OperationNotFound(f"There is no {way} {request.url.path}.")
 
-    async def _get(self, client: str, request: Any) -> dict[str, Any]:
+    async def _get(self, http: Request, request: Any) -> dict[str, Any]:
         """The operation; for those who are no Google client (Python's parses strictly), with
         counters in its metadata."""
+        client = http.headers.get("x-goog-api-client", "")
         record = await self._service.record(request.name, hold=is_java(client))
-        tree: dict[str, Any] = json_format.MessageToDict(operation_of(record))
+        tree: dict[str, Any] = json_format.MessageToDict(
+            operation_of(record), use_integers_for_enums=_wants_numbers(http)
+        )
         if not client:
             tree["metadata"] |= _counters(record)
         return tree
@@ -208,6 +210,10 @@ def _counters(record: OperationRecord) -> dict[str, int]:
         "imagesDone": record.images_done,
         "imagesFailed": record.images_failed,
     }
+
+
+def _wants_numbers(request: Request) -> bool:
+    return "enum-encoding=int" in request.query_params.get("$alt", "")
 
 
 def _text(reply: Any, enum_numbers: bool) -> bytes:
