@@ -1,15 +1,18 @@
-"""Whether memory grows with the number of images."""
+"""Whether memory grows with the number of images, or of pages."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
+from bench import pages
 from bench.rows import Row
 
 MEBIBYTE = 2**20
@@ -32,6 +35,52 @@ def measure(files: Sequence[Path], small: int, large: int) -> list[Row]:
         Row(f"memory: peak, {small:,} images", few / MEBIBYTE, "MiB"),
         Row(f"memory: peak, {large:,} images", many / MEBIBYTE, "MiB"),
     ]  # fmt: skip
+
+
+def measure_pages(photo: Path, small: int, large: int) -> list[Row]:
+    """Peak memory of ``tapetum annotate`` and its renderers over a PDF of ``large`` pages."""
+    few, many = (_peak_of_pages(photo, count) for count in (small, large))
+    return [
+        Row(f"memory: PDF of {large:,} pages", many / MEBIBYTE, "MiB", at_most=600,
+            note=f"with renderers, IMAGE_PROPERTIES, which has no model; {small:,} pages: "
+            f"{few / MEBIBYTE:.0f} MiB"),
+    ]  # fmt: skip
+
+
+def _peak_of_pages(photo: Path, count: int) -> float:
+    """Bytes of resident memory of the process and its children, at most at one time."""
+    with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
+        document = Path(folder) / "pages.pdf"
+        document.write_bytes(pages.pdf_of(photo, count))
+        command = [sys.executable, "-m", "tapetum", "annotate", os.fspath(document)]
+        command += ["--features", "IMAGE_PROPERTIES", "--output", f"{folder}/out"]
+        with subprocess.Popen(
+            [*command, "--data-dir", folder], stderr=subprocess.PIPE, text=True
+        ) as ran:
+            peak = 0
+            while ran.poll() is None:
+                peak = max(peak, _resident(ran.pid))
+                time.sleep(0.02)
+            if ran.returncode != 0 or ran.stderr is None:
+                raise SystemExit("tapetum annotate failed")
+            if f"{count} images, 0 with errors" not in ran.stderr.read():
+                raise SystemExit("tapetum annotate left pages out")
+    return peak
+
+
+def _resident(root: int) -> int:
+    """Bytes of resident memory of the process ``root`` and of its renderers (Linux)."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            # A child that has not begun its own program yet still shows its parent's memory.
+            renders = parent == root and b"tapetum.renderer" in (folder / "cmdline").read_bytes()
+            if renders or int(folder.name) == root:
+                total += int((folder / "statm").read_text().split()[1]) * mmap.PAGESIZE
+        except OSError:  # it ended meanwhile
+            continue
+    return total
 
 
 def _peak(files: Sequence[Path], count: int) -> float:

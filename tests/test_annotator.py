@@ -298,3 +298,26 @@ def test_two_tasks_side_by_side_do_not_mix(annotator, tmp_path):
         for name in ("0", "255")
     }
     assert words == {"0": {"Dark"}, "255": {"Light"}}
+
+
+def test_a_language_hint_that_is_not_read_is_the_error_of_its_image(stores: Stores) -> None:
+    class TextFeature:
+        type = vision.Feature.TEXT_DETECTION
+        needs = (Brightness,)
+
+        def describe(self, ask: Ask, signals, response) -> None:
+            response.text_annotations.add(description="text")
+
+    annotator = Annotator(stores, [BrightnessDetector()], [TextFeature()])
+    wrong, right = (request(content=png(200), features=[TextFeature.type]) for _ in range(2))
+    wrong.image_context.language_hints.append("xx")
+    right.image_context.language_hints.append("ko")
+    batch = vision.BatchAnnotateImagesRequest(requests=[wrong, right]).SerializeToString()
+    first, second = vision.BatchAnnotateImagesResponse.FromString(
+        annotator.annotate(batch)
+    ).responses
+    annotator.close()
+    assert first.error.code == 3
+    assert "image_context.language_hints[0]: the language 'xx'" in first.error.message
+    assert not first.text_annotations
+    assert second.text_annotations[0].description == "text"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.quality import contact_sheet, faces, labels, objects, safe_search
+from bench.quality import contact_sheet, faces, labels, objects, safe_search, text, text_sheet
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +23,7 @@ _PARTS: dict[str, Callable[[Path], Rows]] = {
     "faces": lambda data: faces.measure(data / "faces", data / "emotion"),
     "labels": labels.measure,
     "safe_search": safe_search.measure,
+    "text": lambda data: text.measure(data / "ocr"),
 }
 
 
@@ -47,7 +48,11 @@ def main() -> int:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if options.sheet:
-        contact_sheet.write(options.sheet, contact_sheet.pictures_of(options.data))
+        contact_sheet.write(
+            options.sheet,
+            contact_sheet.pictures_of(options.data),
+            text_sheet.pages_of(options.data / "ocr"),
+        )
         print(f"Contact sheet: {options.sheet}")
     return 1 if any(row.get("met") is False for row in rows) else 0
 

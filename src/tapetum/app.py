@@ -24,6 +24,7 @@ from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.colours import ColourDetector
 from tapetum.detectors.face_glance import FaceGlancer
 from tapetum.detectors.faces import FaceDetector
+from tapetum.detectors.languages import Languages
 from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.detectors.surface import SurfaceDetector
@@ -34,6 +35,7 @@ from tapetum.errors import SettingsError
 from tapetum.executors.local import LocalExecutor
 from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
+from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.faces import FaceDetection
 from tapetum.features.label import LabelDetection
 from tapetum.features.objects import ObjectLocalization
@@ -83,14 +85,16 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
 
 def features() -> list[Feature]:
     """One feature per feature type this server answers."""
+    identify = Languages().identify
     return [
         CropHints(),
+        DocumentTextDetection(identify),
         FaceDetection(),
         ImageProperties(),
         LabelDetection(),
         ObjectLocalization(),
         SafeSearchDetection(),
-        TextDetection(),
+        TextDetection(identify),
     ]
 
 
@@ -102,11 +106,11 @@ class Engine:
     ) -> None:
         self.stores = stores
         self.ledger = ledger
-        self.sessions = Sessions(Manifest.packaged())
+        self.sessions = Sessions(Manifest.packaged(), precision=settings.precision)
         self.annotator = Annotator(stores, detectors(self.sessions), features())
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
-        self.service = Service(ledger, self.executor, self.dispatcher, settings.project)
+        self.service = Service(ledger, self.executor, self.dispatcher, settings.project, stores)
 
     @classmethod
     def of_server(cls, settings: Settings) -> Engine:

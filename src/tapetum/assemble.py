@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tapetum import vision
@@ -20,15 +19,15 @@ def shard_uri(output_uri: str, shard: Shard) -> str:
 
 
 def write_shard(
-    stores: Stores, output_uri: str, shard: Shard, responses: Sequence[Any], api_version: str = "v1"
+    stores: Stores, output_uri: str, shard: Shard, response: Any, api_version: str = "v1"
 ) -> None:
-    """Write one ``BatchAnnotateImagesResponse`` of ``api_version`` as JSON.
+    """Write ``response``, a ``BatchAnnotateImagesResponse`` or ``AnnotateFileResponse``, as JSON,
+    in the messages of ``api_version``.
 
     Raises `OutputNotWritable` when the prefix cannot be written, `StoreUnavailable` when it may
     well be later.
     """
-    message = vision.BatchAnnotateImagesResponse(responses=responses)
-    content = vision.to_json(vision.VERSIONS[api_version].of_v1(message))
+    content = vision.to_json(vision.VERSIONS[api_version].of_v1(response))
     try:
         stores.write(shard_uri(output_uri, shard), content, "application/json")
     except (InvalidObjectName, ObjectForbidden, ObjectNotFound) as error:

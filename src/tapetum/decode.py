@@ -8,10 +8,10 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +55,37 @@ def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
     """
     # An icon is decoded as it is opened, and does not say before how large it is.
     turn = _large if content.startswith(_ICON) else nullcontext()
+    with _bad_bytes(), turn, Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        return _picture(image, side_for)
+
+
+class Frames:
+    """The pages of a TIFF or the frames of an animated GIF; ``kind`` is ``TIFF`` or ``GIF``.
+
+    Raises `BadImage` and `ImageTooLarge` as `decode` does. Frames are decoded when asked for; one
+    that lies before the last one costs a GIF all frames from the first.
+    """
+
+    def __init__(self, file: IO[bytes], kind: str) -> None:
+        with _bad_bytes():
+            self._image = Image.open(file, formats=[kind])
+
+    def count(self) -> int:
+        """How many there are."""
+        with _bad_bytes():
+            return int(getattr(self._image, "n_frames", 1))
+
+    def picture(self, number: int, side_for: Callable[[int, int], int]) -> Picture:
+        """Frame ``number``, 1-based, as `decode` makes it."""
+        with _bad_bytes():
+            self._image.seek(number - 1)
+            return _picture(self._image, side_for)
+
+
+@contextmanager
+def _bad_bytes() -> Iterator[None]:
     try:
-        with turn, Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_large()
-            return _picture(image, side_for)
+        yield
     except Image.DecompressionBombError as error:
         raise _too_large() from error
     except (
@@ -72,6 +98,8 @@ def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
 
 
 def _picture(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large()
     view = None
     if image.format in ("JPEG", "MPO"):
         view = _View.of(image, side_for)

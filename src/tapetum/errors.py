@@ -3,11 +3,13 @@
 TapetumError
 ├── RequestError              the call fails: the client reads it as the RPC's status
 │   ├── InvalidRequest        3   an argument is wrong; names the field
+│   ├── FileNotReadable       7   a file of pages cannot be read; or the code of the cause
 │   ├── OperationNotFound     5   no operation of that name
 │   ├── MethodNotAvailable    12  the API has the method, this server does not yet
 │   └── ServerFailed          13  a fault of ours; the log has the rest
 ├── ImageError                one image's answer: responses[i].error, the batch goes on
 │   ├── BadImage              3   bytes that are no readable picture
+│   ├── BrokenFile            3   a file that has no pages to give: damaged, encrypted, too many
 │   ├── ImageTooLarge         3   more bytes or pixels than the limits allow
 │   ├── InvalidImageParameter 3   a parameter of this image's request cannot be used
 │   ├── InvalidImageUri       3   the URI is not one this server reads
@@ -19,6 +21,7 @@ TapetumError
 │   └── UrlNotAvailable       14  an http(s) URL or store that does not answer now
 ├── OperationError            the job as a whole fails: operation.error
 │   ├── OperationCancelled    1   on the client's wish
+│   ├── FileLost              7   a file of pages that the call could read; or the cause's code
 │   └── OutputNotWritable     7   the output prefix cannot be written
 ├── StoreError                what a store says; fetch and assemble turn it into the above
 │   ├── InvalidObjectName     3
@@ -78,6 +81,16 @@ class InvalidRequest(RequestError):
         self.violations = tuple(violations)
 
 
+class FileNotReadable(RequestError):
+    """The code and message are those of the error that reading the file ended in."""
+
+    code = code_pb2.PERMISSION_DENIED
+
+    def __init__(self, error: TapetumError) -> None:
+        super().__init__(error.message)
+        self.code = error.code  # type: ignore[misc]
+
+
 class OperationNotFound(RequestError):
     code = code_pb2.NOT_FOUND
 
@@ -95,6 +108,10 @@ class ImageError(TapetumError):
 
 
 class BadImage(ImageError):
+    code = code_pb2.INVALID_ARGUMENT
+
+
+class BrokenFile(ImageError):
     code = code_pb2.INVALID_ARGUMENT
 
 
@@ -140,6 +157,16 @@ class OperationError(TapetumError):
 
 class OperationCancelled(OperationError):
     code = code_pb2.CANCELLED
+
+
+class FileLost(OperationError):
+    """The code and message are those of the error that opening the file ended in."""
+
+    code = code_pb2.PERMISSION_DENIED
+
+    def __init__(self, error: TapetumError) -> None:
+        super().__init__(error.message)
+        self.code = error.code  # type: ignore[misc]
 
 
 class OutputNotWritable(OperationError):

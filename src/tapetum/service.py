@@ -8,8 +8,9 @@ import binascii
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 from google.longrunning import operations_pb2
@@ -17,10 +18,18 @@ from google.protobuf import empty_pb2
 
 from tapetum import validate, vision
 from tapetum.dispatch import Dispatcher
-from tapetum.errors import InvalidRequest, MethodNotAvailable, OperationNotFound
+from tapetum.documents import GIF, open_document
+from tapetum.errors import (
+    BrokenFile,
+    FileNotReadable,
+    ImageError,
+    InvalidRequest,
+    OperationNotFound,
+)
 from tapetum.executors import Executor
 from tapetum.ledger import SECOND, Ledger, OperationRecord, OperationState
 from tapetum.plan import Task, task_bounds
+from tapetum.stores.router import Stores
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,25 +45,37 @@ WAIT_POLL = 0.1
 #: ends within this age, in seconds, had better be waited for.
 FIRST_ANSWER = 3.0
 
+#: AsyncBatchAnnotateFiles calls whose files are being opened; more wait.
+OPENING_CALLS = 4
+
 
 class Service:
     """The methods of ``ImageAnnotator`` and ``Operations`` over raw messages.
 
     Every method raises `tapetum.errors.RequestError` and nothing else a client should see.
-    ``project`` owns the operations of requests that name no parent.
+    ``project`` owns the operations of requests that name no parent. ``stores`` hold the files of
+    pages.
     """
 
     def __init__(
-        self, ledger: Ledger, executor: Executor, dispatcher: Dispatcher, project: str
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        dispatcher: Dispatcher,
+        project: str,
+        stores: Stores,
     ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._dispatcher = dispatcher
         self._project = project
+        self._stores = stores
         self._threads = ThreadPoolExecutor(32, thread_name_prefix="ledger")
+        self._openers = ThreadPoolExecutor(OPENING_CALLS, thread_name_prefix="files")
 
     def close(self) -> None:
-        """End the threads that talk to the ledger."""
+        """End the threads that talk to the ledger and open files."""
+        self._openers.shutdown(cancel_futures=True)
         self._threads.shutdown()
 
     # --- ImageAnnotator -----------------------------------------------------------------------
@@ -72,12 +93,19 @@ class Service:
         return operation_of(await self._in_thread(self.start, request, api_version=api_version))
 
     async def batch_annotate_files(self, request: Any) -> Any:
-        """Not there yet."""
-        raise MethodNotAvailable("BatchAnnotateFiles is not available on this server yet.")
+        """Answer at most 5 pages of one file at once. What is wrong with the file is its
+        response's ``error``."""
+        validate.check_files(request, sync=True)
+        [asked] = request.requests
+        answer = await asyncio.wrap_future(self._executor.annotate_file(asked.SerializeToString()))
+        response = vision.AnnotateFileResponse.FromString(answer)
+        return vision.BatchAnnotateFilesResponse(responses=[response])
 
     async def async_batch_annotate_files(self, request: Any, api_version: str = "v1") -> Any:
-        """Not there yet."""
-        raise MethodNotAvailable("AsyncBatchAnnotateFiles is not available on this server yet.")
+        """Open the files, write down at most 2000 pages of each as one operation, answer it."""
+        validate.check_files(request, sync=False)
+        opened = self._openers.submit(self.start_files, request, api_version)
+        return operation_of(await asyncio.wrap_future(opened))
 
     def start(self, request: Any, first: int = 1, api_version: str = "v1") -> OperationRecord:
         """Write down an operation for a request that was checked, and wake the dispatcher.
@@ -85,23 +113,12 @@ class Service:
         ``first`` is the position of its first image, which the shard names count from. The
         operation answers, and its shards are written, in the messages of ``api_version``.
         """
-        project, location = validate.parent_of(request.parent)
-        project = project or self._project
-        place = f"projects/{project}" + (f"/locations/{location}" if location else "")
-        name = f"{place}/operations/{secrets.token_hex(8)}"
         batch_size = validate.batch_size_of(request)
         response = vision.AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
-        record = OperationRecord(
-            name=name,
-            project=project,
-            api_version=api_version,
-            response=response.SerializeToString(),
-            images=len(request.requests),
-            created=time.time_ns() // 1000,
-        )
+        record = self._new_record(request.parent, "AsyncBatchAnnotateImages", response, api_version)
         tasks = [
             Task(
-                operation=name,
+                operation=record.name,
                 first=start,
                 last=end,
                 batch_size=batch_size,
@@ -109,11 +126,56 @@ class Service:
                 requests=vision.BatchAnnotateImagesRequest(
                     requests=request.requests[start - first : end - first + 1]
                 ).SerializeToString(),
-                api_version=api_version,
             )
             for start, end in task_bounds(len(request.requests), batch_size, first)
         ]
-        record = self._ledger.create(record, tasks)
+        return self._begin(record, tasks)
+
+    def start_files(self, request: Any, api_version: str = "v1") -> OperationRecord:
+        """Open the files of a request that was checked, write down an operation for their pages,
+        and wake the dispatcher.
+
+        A file that cannot be read raises `FileNotReadable`; one that is broken makes an operation
+        that has ended with that error.
+        """
+        response = vision.AsyncBatchAnnotateFilesResponse()
+        for asked in request.requests:
+            response.responses.add(output_config=asked.output_config)
+        record = self._new_record(request.parent, "AsyncBatchAnnotateFiles", response, api_version)
+        tasks: list[Task] = []
+        try:
+            for number, asked in enumerate(request.requests, 1):
+                with open_document(asked.input_config, self._stores) as document:
+                    tasks += _tasks_of_file(record.name, number, asked, document.pages)
+        except BrokenFile as error:
+            ended = OperationState.DONE
+            record = replace(
+                record, state=ended, error_code=error.code, error_message=error.message
+            )
+            return self._begin(record, [])
+        except ImageError as error:
+            raise FileNotReadable(error) from error
+        return self._begin(record, tasks)
+
+    def _new_record(
+        self, parent: str, method: str, response: Any, api_version: str
+    ) -> OperationRecord:
+        project, location = validate.parent_of(parent)
+        project = project or self._project
+        place = f"projects/{project}" + (f"/locations/{location}" if location else "")
+        return OperationRecord(
+            name=f"{place}/operations/{secrets.token_hex(8)}",
+            project=project,
+            api_version=api_version,
+            method=method,
+            response=response.SerializeToString(),
+            images=0,
+            created=time.time_ns() // 1000,
+        )
+
+    def _begin(self, record: OperationRecord, tasks: Sequence[Task]) -> OperationRecord:
+        images = sum(task.last - task.first + 1 for task in tasks)
+        record = self._ledger.create(replace(record, images=images), tasks)
         self._dispatcher.wake()
         return record
 
@@ -194,6 +256,27 @@ class Service:
         return await loop.run_in_executor(self._threads, lambda: call(*args, **kwargs))
 
 
+def _tasks_of_file(operation: str, number: int, asked: Any, pages: int) -> list[Task]:
+    request = vision.AnnotateFileRequest(
+        input_config=asked.input_config, features=asked.features, image_context=asked.image_context
+    ).SerializeToString()
+    batch_size = validate.batch_size_of(asked)
+    # Every task has a copy of an inline file, and begins a GIF at its first frame.
+    whole = asked.input_config.content or asked.input_config.mime_type == GIF
+    return [
+        Task(
+            operation=operation,
+            first=first,
+            last=last,
+            batch_size=batch_size,
+            output_uri=asked.output_config.gcs_destination.uri,
+            requests=request,
+            file=number,
+        )
+        for first, last in ([(1, pages)] if whole else task_bounds(pages, batch_size))
+    ]
+
+
 def operation_of(record: OperationRecord) -> Any:
     """The ``google.longrunning.Operation`` of a ledger row, in the messages of its version."""
     version = vision.VERSIONS[record.api_version]
@@ -209,7 +292,7 @@ def operation_of(record: OperationRecord) -> Any:
         operation.error.code = record.error_code
         operation.error.message = record.error_message
     elif record.state is OperationState.DONE:
-        response = vision.AsyncBatchAnnotateImagesResponse.FromString(record.response)
+        response = vision.RESPONSES[record.method].FromString(record.response)
         operation.response.CopyFrom(vision.pack(version.of_v1(response)))
     return operation
 

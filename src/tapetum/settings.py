@@ -49,6 +49,10 @@ class Settings:
     data_dir: Path = _row(Path("tapetum-data"), "folder of the ledger and of local buckets")
     buckets: Path | None = _row(None, "folder whose sub-folders are the buckets (DATA_DIR/buckets)")
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
+    precision: str = _row(
+        "full",
+        "of networks: full (float32) or reduced (bfloat16 where it is safe; tapetum[openvino])",
+    )
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
     project: str = _row("local", "project of requests that name no parent")
@@ -82,6 +86,7 @@ class Settings:
         return os.cpu_count() or 1
 
 
+PRECISIONS = ("full", "reduced")
 WEB_FETCH = ("off", "public", "any")
 BUCKET_DOOR = ("on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -99,6 +104,7 @@ _CHECKS: Mapping[str, _Check] = {
         lambda name: re.fullmatch(r"[^/\s]+", name) is not None,
         "must be a name without slashes or spaces",
     ),
+    "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
     "bucket_door": (BUCKET_DOOR.__contains__, f"must be one of {', '.join(BUCKET_DOOR)}"),
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),

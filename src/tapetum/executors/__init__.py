@@ -25,6 +25,10 @@ class Executor(Protocol):
         """Answer a serialized ``BatchAnnotateImagesRequest`` with a serialized response."""
         ...
 
+    def annotate_file(self, request: bytes) -> Future[bytes]:
+        """Answer a serialized ``AnnotateFileRequest`` with a serialized response."""
+        ...
+
     def close(self) -> None:
         """Wait for what runs, then let go of threads and processes."""
         ...

@@ -46,6 +46,9 @@ class LocalExecutor:
     def annotate(self, requests: bytes) -> Future[bytes]:
         return self._calls.submit(self._annotator.annotate, requests)
 
+    def annotate_file(self, request: bytes) -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate_file, request)
+
     def close(self) -> None:
         self._tasks.shutdown()
         self._calls.shutdown(cancel_futures=True)

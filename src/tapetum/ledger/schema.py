@@ -26,6 +26,7 @@ operation_rows = Table(
     Column("name", String, nullable=False, unique=True),
     Column("project", String, nullable=False),
     Column("api_version", String, nullable=False),
+    Column("method", String, nullable=False),
     Column("response", LargeBinary, nullable=False),
     Column("state", Integer, nullable=False),
     Column("created", BigInteger, nullable=False),
@@ -46,6 +47,7 @@ task_rows = Table(
     "tasks",
     metadata,
     Column("operation", ForeignKey(operation_rows.c.serial), primary_key=True),
+    Column("file", Integer, primary_key=True),
     Column("first", Integer, primary_key=True),
     Column("last", Integer, nullable=False),
     Column("batch_size", Integer, nullable=False),
@@ -60,5 +62,5 @@ task_rows = Table(
     Column("strikes", Integer, nullable=False, default=0),
     Column("suspect", Integer),
     Column("poison", String, nullable=False, default=""),
-    Index("tasks_by_turn", "running", "operation", "first"),
+    Index("tasks_by_turn", "running", "operation", "file", "first"),
 )
