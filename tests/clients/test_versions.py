@@ -11,6 +11,7 @@ import httpx
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.longrunning import operations_pb2, operations_pb2_grpc
+from PIL import Image
 
 from tapetum import vision
 
@@ -92,6 +93,44 @@ def test_an_operation_answers_in_the_words_of_its_version(server, bucket, cell, 
         shard.read_text(), ignore_unknown_fields=False
     )
     assert len(parsed.responses[0].face_annotations[0].landmarks) == 34
+
+
+def document(bucket):
+    """A TIFF of two pages."""
+    pages = [Image.new("RGB", (64, 48), colour) for colour in ("white", "red")]
+    pages[0].save(bucket / "two.tif", save_all=True, append_images=pages[1:])
+    source = {"gcs_source": {"uri": "gs://versions/two.tif"}, "mime_type": "image/tiff"}
+    return {"input_config": source, "features": [{"type_": "IMAGE_PROPERTIES"}]}
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+@pytest.mark.parametrize("version", ["v1", "v1p4beta1"])
+def test_files_at_once(server, bucket, cell, version, transport):
+    cell("versions", "BatchAnnotateFiles", version)
+    with client_of(version, transport, server.address) as client:
+        answer = client.batch_annotate_files(requests=[document(bucket)])
+    assert isinstance(answer, package(version).BatchAnnotateFilesResponse)
+    [file] = answer.responses
+    assert file.total_pages == len(file.responses) == 2
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+@pytest.mark.parametrize("version", ["v1", "v1p4beta1", "v1p3beta1", "v1p2beta1"])
+def test_files_in_a_batch(server, bucket, cell, version, transport):
+    cell("versions", "AsyncBatchAnnotateFiles", version)
+    prefix = f"gs://versions-out/files-{version}-{transport}/"
+    asked = document(bucket) | {"output_config": {"gcs_destination": {"uri": prefix}}}
+    with client_of(version, transport, server.address) as client:
+        operation = client.async_batch_annotate_files(requests=[asked])
+        response = operation.result(60)
+    assert isinstance(response, package(version).AsyncBatchAnnotateFilesResponse)
+    assert isinstance(operation.metadata, package(version).OperationMetadata)
+    folder = server.bucket("versions-out") / f"files-{version}-{transport}"
+    [shard] = folder.iterdir()
+    parsed = package(version).AnnotateFileResponse.from_json(
+        shard.read_text(), ignore_unknown_fields=False
+    )
+    assert [page.context.page_number for page in parsed.responses] == [1, 2]
 
 
 @pytest.mark.parametrize("version", NAMES)
