@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tapetum.errors import InvalidObjectName, ObjectForbidden, ObjectNotFound, SettingsError
+from tapetum.errors import (
+    InvalidObjectName,
+    ObjectExists,
+    ObjectForbidden,
+    ObjectNotFound,
+    SettingsError,
+)
 from tapetum.settings import BucketRule
 from tapetum.stores.router import Stores, scheme_of
 
@@ -222,3 +228,36 @@ def test_what_is_listed_can_be_read(
 )
 def test_scheme_of(uri: str, scheme: str) -> None:
     assert scheme_of(uri) == scheme
+
+
+def test_local_buckets_are_listed_made_and_removed(buckets: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    rules = [
+        BucketRule("gs://far", "s3://far"),
+        BucketRule("gs://near", str(tmp_path / "elsewhere")),
+    ]
+    stores = Stores(buckets, rules)
+    (buckets / "far").mkdir()
+    (buckets / ".hidden").mkdir()
+    assert stores.local_buckets() == ["near", "photos"]
+    stores.make_bucket("new")
+    assert stores.local_buckets() == ["near", "new", "photos"]
+    with pytest.raises(ObjectExists):
+        stores.make_bucket("new")
+    with pytest.raises(ObjectExists):
+        stores.drop_bucket("photos")
+    (buckets / "new" / "empty" / "folder").mkdir(parents=True)
+    stores.drop_bucket("new")
+    assert not (buckets / "new").exists()
+    with pytest.raises(ObjectNotFound):
+        stores.drop_bucket("new")
+    for elsewhere in ("far", "near"):
+        with pytest.raises(ObjectForbidden):
+            stores.make_bucket(elsewhere)
+        with pytest.raises(ObjectForbidden):
+            stores.drop_bucket(elsewhere)
+    for name in ("", "..", "a/b", ".scratch"):
+        with pytest.raises(InvalidObjectName):
+            stores.make_bucket(name)
+        with pytest.raises(ObjectNotFound):
+            stores.local(name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from google.rpc import error_details_pb2
@@ -19,13 +20,42 @@ from tapetum.errors import (
     TapetumError,
 )
 from tapetum.principal import Principal
+from tapetum.service import Service
 
 log = logging.getLogger(__name__)
 
+#: What a request and its caller are given to.
+Method = Callable[[Any, Principal], Awaitable[Any]]
 
-async def answer(
-    method: Callable[[Any, Principal], Awaitable[Any]], request: Any, caller: Principal
-) -> Any:
+
+def annotate_methods(service: Service, version: vision.Version) -> Mapping[str, Method]:
+    """The methods of ``ImageAnnotator``, from v1's request to an answer in ``version``'s words."""
+    methods: dict[str, Method] = {
+        "BatchAnnotateImages": service.batch_annotate_images,
+        "BatchAnnotateFiles": service.batch_annotate_files,
+        "AsyncBatchAnnotateImages": partial(
+            service.async_batch_annotate_images, api_version=version.name
+        ),
+        "AsyncBatchAnnotateFiles": partial(
+            service.async_batch_annotate_files, api_version=version.name
+        ),
+    }
+
+    def in_version(method: Method) -> Method:
+        async def call(request: Any, caller: Principal) -> Any:
+            return version.of_v1(await method(request, caller))
+
+        return call
+
+    return {name: in_version(method) for name, method in methods.items()}
+
+
+def is_java(client: str) -> bool:
+    """Whether ``x-goog-api-client`` is Java's, whose first question about an operation is held."""
+    return "gl-java/" in client
+
+
+async def answer(method: Method, request: Any, caller: Principal) -> Any:
     """What ``method`` answers ``caller``. Anything unexpected is logged and becomes
     `ServerFailed`, so that no traceback reaches a client. Raises `RequestError`."""
     try:
@@ -36,7 +66,7 @@ async def answer(
         log.exception("an error that is not for clients reached the door")
         raise ServerFailed("A fault of this server; its log has the rest.") from error
     except Exception as error:
-        log.exception("unexpected fault in %s", getattr(method, "__name__", method))
+        log.exception("unexpected fault in %s", request.DESCRIPTOR.name)
         raise ServerFailed("A fault of this server; its log has the rest.") from error
 
 
