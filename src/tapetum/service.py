@@ -27,7 +27,7 @@ from tapetum.errors import (
     OperationNotFound,
 )
 from tapetum.executors import Executor
-from tapetum.ledger import SECOND, Ledger, OperationRecord, OperationState
+from tapetum.ledger import Ledger, OperationRecord, OperationState
 from tapetum.plan import Task, task_bounds
 from tapetum.stores.router import Stores
 
@@ -41,8 +41,8 @@ MAX_WAIT = 300.0
 #: A held call looks at the ledger this often, because another process may end the operation.
 WAIT_POLL = 0.1
 
-#: Java's client asks for a new operation at once and then again after 20 seconds, so a job that
-#: ends within this age, in seconds, had better be waited for.
+#: Java's client first asks for a new operation after up to 20 seconds, at random, so a job that
+#: ends within this time, in seconds, had better be done when the call that starts it is answered.
 FIRST_ANSWER = 3.0
 
 #: AsyncBatchAnnotateFiles calls whose files are being opened; more wait.
@@ -87,10 +87,14 @@ class Service:
         answer = await asyncio.wrap_future(self._executor.annotate(part.SerializeToString()))
         return vision.BatchAnnotateImagesResponse.FromString(answer)
 
-    async def async_batch_annotate_images(self, request: Any, api_version: str = "v1") -> Any:
-        """Write down at most 2000 images as an operation and answer it at once."""
+    async def async_batch_annotate_images(
+        self, request: Any, api_version: str = "v1", *, hold: bool = False
+    ) -> Any:
+        """Write down at most 2000 images as an operation and answer it at once, or with ``hold``
+        when it has ended or `FIRST_ANSWER` has passed."""
         validate.check(request, sync=False)
-        return operation_of(await self._in_thread(self.start, request, api_version=api_version))
+        record = await self._in_thread(self.start, request, api_version=api_version)
+        return operation_of(await self._ended(record, FIRST_ANSWER if hold else 0.0))
 
     async def batch_annotate_files(self, request: Any) -> Any:
         """Answer at most 5 pages of one file at once. What is wrong with the file is its
@@ -101,11 +105,15 @@ class Service:
         response = vision.AnnotateFileResponse.FromString(answer)
         return vision.BatchAnnotateFilesResponse(responses=[response])
 
-    async def async_batch_annotate_files(self, request: Any, api_version: str = "v1") -> Any:
-        """Open the files, write down at most 2000 pages of each as one operation, answer it."""
+    async def async_batch_annotate_files(
+        self, request: Any, api_version: str = "v1", *, hold: bool = False
+    ) -> Any:
+        """Open the files, write down at most 2000 pages of each as one operation, answer it as
+        that of images."""
         validate.check_files(request, sync=False)
         opened = self._openers.submit(self.start_files, request, api_version)
-        return operation_of(await asyncio.wrap_future(opened))
+        record = await asyncio.wrap_future(opened)
+        return operation_of(await self._ended(record, FIRST_ANSWER if hold else 0.0))
 
     def start(self, request: Any, first: int = 1, api_version: str = "v1") -> OperationRecord:
         """Write down an operation for a request that was checked, and wake the dispatcher.
@@ -181,18 +189,13 @@ class Service:
 
     # --- Operations ---------------------------------------------------------------------------
 
-    async def get_operation(self, request: Any, *, hold: bool = False) -> Any:
+    async def get_operation(self, request: Any) -> Any:
         """The operation as it stands."""
-        return operation_of(await self.record(request.name, hold=hold))
+        return operation_of(await self.record(request.name))
 
-    async def record(self, name: str, *, hold: bool = False) -> OperationRecord:
-        """What the ledger knows of an operation. With ``hold``, one younger than `FIRST_ANSWER`
-        is answered when it ends or reaches that age."""
-        record = await self._in_thread(self._found, name)
-        if hold:
-            age = time.time() - record.created / SECOND
-            record = await self._ended(record, FIRST_ANSWER - age)
-        return record
+    async def record(self, name: str) -> OperationRecord:
+        """What the ledger knows of an operation."""
+        return await self._in_thread(self._found, name)
 
     async def list_operations(self, request: Any) -> Any:
         """Operations of one project (``name = projects/p``) or of all, newest first.

@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2
 from grpc import aio
 
 from tapetum import vision
-from tapetum.door import Method, annotate_methods, answer, is_java, status_of
+from tapetum.door import Method, annotate_methods, answer, is_held, status_of
 from tapetum.errors import RequestError
 from tapetum.service import Service
 from tapetum.validate import MAX_PAYLOAD
@@ -55,7 +55,8 @@ def build(service: Service) -> aio.Server:
 def _annotate_handlers(service: Service, version: vision.Version) -> dict[str, Any]:
     methods = annotate_methods(service, version)
     return {
-        name: _handler(methods[name], kind, version.to_v1) for name, kind in version.methods.items()
+        name: _handler(methods[name], kind, version.to_v1, name)
+        for name, kind in version.methods.items()
     }
 
 
@@ -63,11 +64,14 @@ def _handler(
     method: Callable[..., Awaitable[Any]],
     request_class: Any,
     understood: Callable[[Any], Any] = lambda request: request,
+    name: str = "",
 ) -> Any:
     """``understood`` makes of a request of ``request_class`` the one that ``method`` takes."""
 
     async def handle(request: Any, context: Any) -> Any:
-        call = partial(method, hold=True) if _is_held(request, context) else method
+        metadata = dict(context.invocation_metadata() or ())
+        is_slow = is_held(name, str(metadata.get("x-goog-api-client", "")))
+        call = partial(method, hold=True) if is_slow else method
         try:
             return await answer(call, understood(request))
         except RequestError as error:
@@ -80,9 +84,3 @@ def _handler(
         request_deserializer=request_class.FromString,
         response_serializer=lambda message: message.SerializeToString(),
     )
-
-
-def _is_held(request: Any, context: Any) -> bool:
-    if not isinstance(request, operations_pb2.GetOperationRequest):
-        return False
-    return is_java(str(dict(context.invocation_metadata()).get("x-goog-api-client", "")))
