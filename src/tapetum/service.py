@@ -28,7 +28,7 @@ from tapetum.errors import (
     RequestForbidden,
 )
 from tapetum.executors import Executor
-from tapetum.ledger import SECOND, Ledger, OperationRecord, OperationState
+from tapetum.ledger import Ledger, OperationRecord, OperationState
 from tapetum.plan import Task, task_bounds
 from tapetum.principal import ANYBODY, Principal
 from tapetum.quota import Quotas
@@ -44,8 +44,8 @@ MAX_WAIT = 300.0
 #: A held call looks at the ledger this often, because another process may end the operation.
 WAIT_POLL = 0.1
 
-#: Java's client asks for a new operation at once and then again after 20 seconds, so a job that
-#: ends within this age, in seconds, had better be waited for.
+#: Java's client first asks for a new operation after up to 20 seconds, at random, so a job that
+#: ends within this time, in seconds, had better be done when the call that starts it is answered.
 FIRST_ANSWER = 3.0
 
 #: AsyncBatchAnnotateFiles calls whose files are being opened; more wait.
@@ -98,14 +98,14 @@ class Service:
         return vision.BatchAnnotateImagesResponse.FromString(answer)
 
     async def async_batch_annotate_images(
-        self, request: Any, caller: Principal, api_version: str = "v1"
+        self, request: Any, caller: Principal, api_version: str = "v1", *, hold: bool = False
     ) -> Any:
-        """Write down at most 2000 images as an operation and answer it at once."""
+        """Write down at most 2000 images as an operation and answer it at once, or with ``hold``
+        when it has ended or `FIRST_ANSWER` has passed."""
         self._quotas.count(caller)
         validate.check(request, sync=False)
-        return operation_of(
-            await self._in_thread(self.start, request, caller=caller, api_version=api_version)
-        )
+        record = await self._in_thread(self.start, request, caller=caller, api_version=api_version)
+        return operation_of(await self._ended(record, caller, FIRST_ANSWER if hold else 0.0))
 
     async def batch_annotate_files(self, request: Any, caller: Principal) -> Any:
         """Answer at most 5 pages of one file at once. What is wrong with the file is its
@@ -120,13 +120,15 @@ class Service:
         return vision.BatchAnnotateFilesResponse(responses=[response])
 
     async def async_batch_annotate_files(
-        self, request: Any, caller: Principal, api_version: str = "v1"
+        self, request: Any, caller: Principal, api_version: str = "v1", *, hold: bool = False
     ) -> Any:
-        """Open the files, write down at most 2000 pages of each as one operation, answer it."""
+        """Open the files, write down at most 2000 pages of each as one operation, answer it as
+        that of images."""
         self._quotas.count(caller)
         validate.check_files(request, sync=False)
         opened = self._openers.submit(self.start_files, request, caller, api_version)
-        return operation_of(await asyncio.wrap_future(opened))
+        record = await asyncio.wrap_future(opened)
+        return operation_of(await self._ended(record, caller, FIRST_ANSWER if hold else 0.0))
 
     def start(
         self,
@@ -216,18 +218,13 @@ class Service:
 
     # --- Operations ---------------------------------------------------------------------------
 
-    async def get_operation(self, request: Any, caller: Principal, *, hold: bool = False) -> Any:
+    async def get_operation(self, request: Any, caller: Principal) -> Any:
         """The operation as it stands."""
-        return operation_of(await self.record(request.name, caller, hold=hold))
+        return operation_of(await self.record(request.name, caller))
 
-    async def record(self, name: str, caller: Principal, *, hold: bool = False) -> OperationRecord:
-        """What the ledger knows of an operation. With ``hold``, one younger than `FIRST_ANSWER`
-        is answered when it ends or reaches that age."""
-        record = await self._in_thread(self._found, name, caller)
-        if hold:
-            age = time.time() - record.created / SECOND
-            record = await self._ended(record, caller, FIRST_ANSWER - age)
-        return record
+    async def record(self, name: str, caller: Principal) -> OperationRecord:
+        """What the ledger knows of an operation."""
+        return await self._in_thread(self._found, name, caller)
 
     async def list_operations(self, request: Any, caller: Principal) -> Any:
         """Operations of one project (``name = projects/p``) or of all that the caller sees,

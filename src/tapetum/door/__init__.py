@@ -28,9 +28,12 @@ log = logging.getLogger(__name__)
 Method = Callable[[Any, Principal], Awaitable[Any]]
 
 
-def annotate_methods(service: Service, version: vision.Version) -> Mapping[str, Method]:
-    """The methods of ``ImageAnnotator``, from v1's request to an answer in ``version``'s words."""
-    methods: dict[str, Method] = {
+def annotate_methods(
+    service: Service, version: vision.Version
+) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+    """The methods of ``ImageAnnotator``, from v1's request to an answer in ``version``'s words.
+    Those that start an operation take ``hold``."""
+    methods: dict[str, Callable[..., Awaitable[Any]]] = {
         "BatchAnnotateImages": service.batch_annotate_images,
         "BatchAnnotateFiles": service.batch_annotate_files,
         "AsyncBatchAnnotateImages": partial(
@@ -41,18 +44,19 @@ def annotate_methods(service: Service, version: vision.Version) -> Mapping[str, 
         ),
     }
 
-    def in_version(method: Method) -> Method:
-        async def call(request: Any, caller: Principal) -> Any:
-            return version.of_v1(await method(request, caller))
+    def in_version(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(request: Any, caller: Principal, **how: bool) -> Any:
+            return version.of_v1(await method(request, caller, **how))
 
         return call
 
     return {name: in_version(method) for name, method in methods.items()}
 
 
-def is_java(client: str) -> bool:
-    """Whether ``x-goog-api-client`` is Java's, whose first question about an operation is held."""
-    return "gl-java/" in client
+def is_held(method: str, client: str) -> bool:
+    """Whether the answer to ``method`` waits for a job that ends soon: where it starts an
+    operation for Java, whose client (``x-goog-api-client``) is slow to ask again."""
+    return method.startswith("Async") and "gl-java/" in client
 
 
 async def answer(method: Method, request: Any, caller: Principal) -> Any:

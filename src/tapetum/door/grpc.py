@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from grpc import aio
 
 from tapetum import vision
-from tapetum.door import Method, annotate_methods, answer, is_java, status_of
+from tapetum.door import Method, annotate_methods, answer, is_held, status_of
 from tapetum.door.auth import Credentials, Gate
 from tapetum.errors import InvalidRequest, RequestError
 from tapetum.service import Service
@@ -68,7 +68,7 @@ def build(service: Service, gate: Gate) -> aio.Server:
 def _annotate_handlers(service: Service, gate: Gate, version: vision.Version) -> dict[str, Any]:
     methods = annotate_methods(service, version)
     return {
-        name: _handler(gate, methods[name], kind, version.to_v1)
+        name: _handler(gate, methods[name], kind, version.to_v1, name)
         for name, kind in version.methods.items()
     }
 
@@ -78,6 +78,7 @@ def _handler(
     method: Callable[..., Awaitable[Any]],
     request_class: Any,
     understood: Callable[[Any], Any] = lambda request: request,
+    name: str = "",
 ) -> Any:
     """A call of one message, answered by one. ``understood`` makes of a request of
     ``request_class`` the one that ``method`` takes.
@@ -89,12 +90,10 @@ def _handler(
     async def handle(messages: Any, context: Any) -> Any:
         try:
             metadata = dict(context.invocation_metadata() or ())
-            caller = await gate.caller(Credentials.of(lambda name: _text(metadata.get(name))))
+            caller = await gate.caller(Credentials.of(lambda key: _text(metadata.get(key))))
             request = understood(_parsed(await _only(messages), request_class))
-            is_held = isinstance(request, operations_pb2.GetOperationRequest) and is_java(
-                _text(metadata.get("x-goog-api-client")) or ""
-            )
-            call = partial(method, hold=True) if is_held else method
+            is_slow = is_held(name, _text(metadata.get("x-goog-api-client")) or "")
+            call = partial(method, hold=True) if is_slow else method
             return await answer(call, request, caller)
         except RequestError as error:
             details = (("grpc-status-details-bin", status_of(error).SerializeToString()),)

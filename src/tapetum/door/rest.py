@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from tapetum.door import (
     annotate_methods,
     answer,
     discovery,
-    is_java,
+    is_held,
     status_of,
     storage,
     uploads,
@@ -160,9 +160,9 @@ class _Door:
         way = request.method
         if way == "POST" and (found := _ANNOTATE.fullmatch(path)) and found["verb"] in calls:
             call = calls[found["verb"]]
-            return call.method, await run_in_threadpool(
-                call.message, await _body(request), found["parent"]
-            )
+            message = await run_in_threadpool(call.message, await _body(request), found["parent"])
+            is_slow = is_held(discovery.VERBS[found["verb"]], _client(request))
+            return partial(call.method, hold=True) if is_slow else call.method, message
         if found := _OPERATION.fullmatch(path):
             name, verb = found["name"], found["verb"]
             get = operations_pb2.GetOperationRequest(name=name)
@@ -184,12 +184,11 @@ class _Door:
     async def _get(self, http: Request, request: Any, caller: Principal) -> dict[str, Any]:
         """The operation; for those who are no Google client (Python's parses strictly), with
         counters in its metadata."""
-        client = http.headers.get("x-goog-api-client", "")
-        record = await self._service.record(request.name, caller, hold=is_java(client))
+        record = await self._service.record(request.name, caller)
         tree: dict[str, Any] = json_format.MessageToDict(
             operation_of(record), use_integers_for_enums=_wants_numbers(http)
         )
-        if not client:
+        if not _client(http):
             tree["metadata"] |= _counters(record)
         return tree
 
@@ -209,7 +208,7 @@ class _Door:
 class _Call:
     """A method of one version, as REST calls it."""
 
-    method: Method
+    method: Callable[..., Awaitable[Any]]
     version: vision.Version
     request_class: Any
 
@@ -236,6 +235,11 @@ def _counters(record: OperationRecord) -> dict[str, int]:
         "imagesDone": record.images_done,
         "imagesFailed": record.images_failed,
     }
+
+
+def _client(request: Request) -> str:
+    """Which of Google's clients asks; empty if none."""
+    return request.headers.get("x-goog-api-client", "")
 
 
 def _wants_numbers(request: Request) -> bool:

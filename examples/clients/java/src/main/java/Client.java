@@ -251,8 +251,8 @@ public class Client {
   }
 
   /**
-   * How long two images take the server, and how long this client waits for them: it asks at once,
-   * and then not for many seconds. The second pair is not there, which takes no time at all.
+   * How long two images take the server, and how long this client waits for them: by itself it
+   * asks after up to 20 seconds. The second pair is not there, which takes no time at all.
    */
   Map<String, Object> quick() throws Exception {
     List<Double> worked = new ArrayList<>();
