@@ -34,18 +34,25 @@ class Program:
 
     def run(self, server, *commands: str) -> None:
         """Run ``commands`` in one process and keep the lines they print."""
+        environment = {**os.environ, "STORAGE_EMULATOR_HOST": server.url}
+        said, errors = self.asked(server.address, environment, *commands)
+        self.said |= said
+        self.errors += errors
+
+    def asked(
+        self, address: str, environment: dict[str, str], *commands: str
+    ) -> tuple[dict[str, dict], str]:
+        """What ``commands`` say in one process, and what else is in its way."""
         result = subprocess.run(
-            [*self.arguments(server.address), *commands],
-            env={**os.environ, "STORAGE_EMULATOR_HOST": server.url},
+            [*self.arguments(address), *commands],
+            env=environment,
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-        self.errors += result.stderr
-        for line in result.stdout.splitlines():
-            facts = json.loads(line)
-            self.said[facts.pop("command")] = facts
+        facts = [json.loads(line) for line in result.stdout.splitlines()]
+        return {one.pop("command"): one for one in facts}, result.stderr
 
     def of(self, server, command: str) -> dict:
         """What ``command`` said. All commands run at the first question."""

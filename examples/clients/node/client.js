@@ -16,11 +16,15 @@ const {ImageAnnotatorClient} = require('@google-cloud/vision').v1;
 
 const FEATURES = [{type: 'LABEL_DETECTION', maxResults: 5}, {type: 'IMAGE_PROPERTIES'}];
 
-// A client without TLS and credentials. This is all that differs from Google's samples; with TLS,
-// {apiEndpoint, port} is enough.
+// With TLS, address and key are all there is to give (or the address alone, where
+// GOOGLE_APPLICATION_CREDENTIALS names a key file); what follows makes a client without both.
 function connect(server, transport) {
   const [apiEndpoint, port] = server.split(':');
   const address = {apiEndpoint, port: Number(port)};
+  const apiKey = process.env.TAPETUM_API_KEY;
+  if (apiKey) {
+    return new ImageAnnotatorClient({...address, apiKey, fallback: transport !== 'grpc'});
+  }
   if (transport === 'grpc') {
     return new ImageAnnotatorClient({...address, sslCreds: grpc.credentials.createInsecure()});
   }

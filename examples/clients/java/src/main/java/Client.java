@@ -59,7 +59,12 @@ public class Client {
 
   Client(String server, String transport) throws Exception {
     grpc = transport.equals("grpc");
-    client = grpc ? overGrpc(server) : overRest(server);
+    String key = System.getenv("TAPETUM_API_KEY");
+    if (key != null) {
+      client = withKey(server, key, grpc);
+    } else {
+      client = grpc ? overGrpc(server) : overRest(server);
+    }
     storage = // unlike Python's and Node.js's, it does not look at STORAGE_EMULATOR_HOST
         StorageOptions.newBuilder()
             .setHost("http://" + server)
@@ -71,9 +76,16 @@ public class Client {
   }
 
   /**
-   * A client without TLS and credentials. This and the next are all that differs from Google's
-   * samples; with TLS, {@code setEndpoint} is enough.
+   * With TLS, address and key are all there is to give (or the address alone, where
+   * GOOGLE_APPLICATION_CREDENTIALS names a key file).
    */
+  static ImageAnnotatorClient withKey(String server, String key, boolean grpc) throws Exception {
+    ImageAnnotatorSettings.Builder settings =
+        grpc ? ImageAnnotatorSettings.newBuilder() : ImageAnnotatorSettings.newHttpJsonBuilder();
+    return ImageAnnotatorClient.create(settings.setEndpoint(server).setApiKey(key).build());
+  }
+
+  /** A client without TLS and credentials. */
   static ImageAnnotatorClient overGrpc(String server) throws Exception {
     return ImageAnnotatorClient.create(
         ImageAnnotatorSettings.newBuilder()
