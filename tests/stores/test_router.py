@@ -13,6 +13,7 @@ from tapetum.errors import (
     ObjectNotFound,
     SettingsError,
 )
+from tapetum.principal import Principal, Project
 from tapetum.settings import BucketRule
 from tapetum.stores.router import Stores, scheme_of
 
@@ -261,3 +262,28 @@ def test_local_buckets_are_listed_made_and_removed(buckets: Path, tmp_path: Path
             stores.make_bucket(name)
         with pytest.raises(ObjectNotFound):
             stores.local(name)
+
+
+READER = Principal("reader", Project("p", ("gs://a-*",)), ("gs://a-in",), ("gs://a-out",))
+
+
+def test_local_buckets_are_those_of_the_principal(buckets: Path) -> None:
+    for name in ("a-in", "a-out", "a-other", "b"):
+        (buckets / name).mkdir()
+    stores = Stores(buckets).seen_by(READER)
+    assert stores.local_buckets() == ["a-in", "a-out"]
+    assert stores.local("a-in").exists()
+    assert stores.local("a-out", writable=True).exists()
+    for name in ("a-other", "b", "photos", "not-there"):
+        with pytest.raises(ObjectForbidden):
+            stores.local(name)
+    for name in ("a-in", "a-other", "b", "not-there"):
+        with pytest.raises(ObjectForbidden):
+            stores.local(name, writable=True)
+        with pytest.raises(ObjectForbidden):
+            stores.make_bucket(name)
+        with pytest.raises(ObjectForbidden):
+            stores.drop_bucket(name)
+    stores.drop_bucket("a-out")
+    stores.make_bucket("a-out")
+    assert Stores(buckets).local_buckets() == ["a-in", "a-other", "a-out", "b", "photos"]
