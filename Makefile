@@ -16,7 +16,7 @@ help:
 	@echo "make test-clients   Google's clients in three languages; installs what Node.js and Java need"
 	@echo "make compatibility  the same, and writes docs/compatibility.md"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
-	@echo "make fuzz      10,000 mutated requests and 2,000 mutated images against a server"
+	@echo "make fuzz      10,000 mutated requests and 2,000 mutated images against a server (asks an index)"
 	@echo "make audit     known holes in what is installed (asks an index)"
 	@echo "make lock      renew requirements.lock and requirements-dev.lock"
 
