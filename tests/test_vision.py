@@ -222,3 +222,11 @@ def test_a_message_crosses_to_another_version_and_leaves_behind_what_is_not_ther
     understood = version.to_v1(asked)
     assert isinstance(understood, vision.BatchAnnotateImagesRequest)
     assert understood.requests[0].image.source.image_uri == "gs://b/a"
+
+
+def test_what_a_version_does_not_know_does_not_come_in_with_it():
+    """Field 5 is v1's ``labels``; its bytes here are no text, which v1 would not read."""
+    old = vision.VERSIONS["v1p1beta1"]
+    unknown = b"\x2a\x06\x0a\x01a\x12\x01\xff"
+    asked = old.methods["BatchAnnotateImages"].FromString(unknown)
+    assert not old.to_v1(asked).labels

@@ -125,10 +125,12 @@ class Version:
         return converted
 
     def to_v1(self, message: Any) -> Any:
-        """``message``, which is this version's, as v1's."""
+        """``message``, which is this version's, as v1's. What this version does not know is left
+        out: v1 may know the field, and anything may be in it."""
         own = V1.message(message.DESCRIPTOR.name)
         if own is None or isinstance(message, own):
             return message
+        message.DiscardUnknownFields()
         return own.FromString(message.SerializeToString())
 
 
