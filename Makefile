@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install install-dev demo test lint unit azurite bench quality fuzz audit lock clean
+.PHONY: help install install-dev demo test lint unit azurite clients test-clients compatibility \
+	bench quality fuzz audit lock clean
 
 help:
 	@echo "make demo      the main job on real photographs, start to finish"
@@ -12,8 +13,10 @@ help:
 	@echo "make install   only .venv/bin/tapetum"
 	@echo "make bench     speed and memory, as ratios"
 	@echo "make azurite   the Azure emulator, for the tests that are skipped without it"
+	@echo "make test-clients   Google's clients in three languages; installs what Node.js and Java need"
+	@echo "make compatibility  the same, and writes docs/compatibility.md"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
-	@echo "make fuzz      10,000 mutated requests and 2,000 mutated images against a server"
+	@echo "make fuzz      10,000 mutated requests and 2,000 mutated images against a server (asks an index)"
 	@echo "make audit     known holes in what is installed (asks an index)"
 	@echo "make lock      renew requirements.lock and requirements-dev.lock"
 
@@ -53,6 +56,30 @@ azurite: .azurite/installed
 .azurite/installed:
 	npm install --prefix .azurite --no-audit --no-fund --silent azurite@3.37.0
 	@touch $@
+
+# What the example programs in Node.js and Java need, in folders that git ignores.
+CLIENTS := examples/clients
+NODE_READY := $(CLIENTS)/node/node_modules/.package-lock.json
+JAVA_READY := $(CLIENTS)/java/target/classes/Client.class
+
+clients: $(NODE_READY) $(JAVA_READY)
+
+$(NODE_READY): $(CLIENTS)/node/package-lock.json
+	@command -v npm > /dev/null || { echo "npm is missing: install Node.js 20 or newer"; exit 1; }
+	npm ci --prefix $(CLIENTS)/node --no-audit --no-fund --silent
+	@touch $@
+
+$(JAVA_READY): $(CLIENTS)/java/pom.xml $(CLIENTS)/java/src/main/java/Client.java
+	@command -v mvn > /dev/null || { echo "mvn is missing: install Maven and a JDK of 17 or newer"; exit 1; }
+	mvn --batch-mode --quiet --file $(CLIENTS)/java package
+	@touch $@
+
+test-clients: install-dev clients
+	TAPETUM_REQUIRE_NODE=1 TAPETUM_REQUIRE_JAVA=1 $(BIN)/python -m pytest tests/clients
+
+compatibility: install-dev clients
+	TAPETUM_REQUIRE_NODE=1 TAPETUM_REQUIRE_JAVA=1 TAPETUM_WRITE_PAGE=1 \
+		$(BIN)/python -m pytest tests/clients
 
 bench: install-dev
 	$(BIN)/python -m bench

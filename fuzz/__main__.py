@@ -1,9 +1,10 @@
-"""Fuzz a server: ``python -m fuzz [--requests N] [--images N] [--minutes M]``.
+"""Fuzz a server: ``python -m fuzz [--requests N] [--described S] [--images N] [--minutes M]``.
 
-A real ``tapetum serve`` gets mutated requests at both doors, then mutated pictures with every
-feature. Wrong are: an answer of 5xx (but 501, for methods that are not there) or its like over
-gRPC, one that takes longer than five seconds, a process that ends, a traceback in the log, and
-more than 1.5 GB of memory. The draws are the same every time.
+A real ``tapetum serve`` gets mutated requests at both doors, for S seconds what schemathesis makes
+of its OpenAPI document, then mutated pictures with every feature. Wrong are: an answer of 5xx (but
+501, for methods that are not there) or its like over gRPC, one that takes longer than five seconds,
+a process that ends, a traceback in the log, and more than 1.5 GB of memory. The draws are the same
+every time.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from google.cloud import vision_v1
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fuzz import seeds
+from fuzz import described, seeds
 from fuzz.mutation import mutated
 
 HANG_SECONDS = 5.0
@@ -185,6 +186,7 @@ def _run(count: int, until: float, work: Callable[..., None], **draws: Any) -> i
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz")
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--described", type=int, default=120, help="seconds; 0 leaves it out")
     parser.add_argument("--images", type=int, default=2_000)
     parser.add_argument("--minutes", type=float, default=20.0, help="stop after so long")
     options = parser.parse_args()
@@ -198,6 +200,8 @@ def main() -> int:
             half, until, target.grpc, method=st.sampled_from(seeds.METHODS), message=_MESSAGE
         )
         print(f"requests {done}, slowest {target.slowest:.2f} s, {target.memory_mb():.0f} MB")
+        if options.described and not described.run(target.address, options.described):
+            return 1
         target.slowest = 0.0
         calls = -(-options.images // _AT_ONCE)
         pictures = _AT_ONCE * _run(calls, until, target.annotate, images=_PICTURES, kinds=_KINDS)

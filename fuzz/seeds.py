@@ -106,12 +106,18 @@ TARGETS = [
     b"/v1/operations?pageSize=3&filter=done%3Dtrue&pageToken=MQ==", b"/v1/projects/p/operations",
     b"/v1/projects/p/operations/0123456789abcdef", b"/v1/operations/x:cancel",
     b"/v1p4beta1/images:annotate", b"/storage/v1/b/in/o?prefix=a&delimiter=/", b"/?key=abc",
-    b"/storage/v1/b/in/o/a.png?alt=media",
+    b"/storage/v1/b/in/o/a.png?alt=media", b"/b/in/o/a.png", b"/storage/v1/b?prefix=i",
+    b"/upload/storage/v1/b/out/o?uploadType=media&name=a", b"/v1/operations/x:progress",
+    b"/upload/storage/v1/b/out/o?uploadType=multipart&name=a", b"/v1/openapi.json",
+    b"/upload/storage/v1/b/out/o?uploadType=resumable&name=a&upload_id=x",
+    b"/$discovery/rest?version=v1p4beta1",
 ]  # fmt: skip
 #: Methods at the gRPC door.
 METHODS = [
     "/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateImages",
     "/google.cloud.vision.v1.ImageAnnotator/AsyncBatchAnnotateImages",
+    "/google.cloud.vision.v1p1beta1.ImageAnnotator/BatchAnnotateImages",
+    "/google.cloud.vision.v1p4beta1.ImageAnnotator/AsyncBatchAnnotateImages",
     "/google.longrunning.Operations/GetOperation",
     "/google.longrunning.Operations/ListOperations",
     "/google.longrunning.Operations/CancelOperation",

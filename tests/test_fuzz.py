@@ -12,7 +12,10 @@ import pytest
 @pytest.mark.slow
 def test_the_first_draws():
     ran = subprocess.run(
-        [sys.executable, "-m", "fuzz", "--requests", "300", "--images", "24", "--minutes", "3"],
+        [
+            sys.executable, "-m", "fuzz", "--requests", "300", "--described", "0", "--images", "24",
+            "--minutes", "3",
+        ],
         cwd=Path(__file__).parent.parent,
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from google.cloud import vision_v1
@@ -157,3 +158,75 @@ def test_no_body_raises_anything_else(body):
 def test_a_packed_message_has_the_type_url_of_its_version():
     packed = vision.pack(vision.OperationMetadata())
     assert packed.type_url == "type.googleapis.com/google.cloud.vision.v1.OperationMetadata"
+
+
+OLDER = [version for version in vision.VERSIONS.values() if version is not vision.V1]
+
+
+def reachable(version: vision.Version) -> dict[str, Any]:
+    """Every message a client of ``version`` sends or gets, by its name without the version."""
+    names = [f"{method}{part}" for method in vision.V1.methods for part in ("Request", "Response")]
+    ways = [version.message(name) for name in [*names, "OperationMetadata"]]
+    waiting = [way.DESCRIPTOR for way in ways if way is not None]
+    found: dict[str, Any] = {}
+    while waiting:
+        descriptor = waiting.pop()
+        name = plain(version, descriptor)
+        if name not in found:
+            found[name] = descriptor
+            waiting += [field.message_type for field in descriptor.fields if field.message_type]
+    return found
+
+
+def plain(version: vision.Version, descriptor: Any) -> str:
+    return descriptor.full_name.replace(f".{version.name}.", ".") if descriptor else ""
+
+
+def shape(version: vision.Version, field: Any) -> tuple[Any, ...]:
+    kinds = plain(version, field.message_type), plain(version, field.enum_type)
+    return field.name, field.type, field.is_repeated, *kinds
+
+
+@pytest.mark.parametrize("version", OLDER, ids=lambda version: version.name)
+def test_the_versions_agree_in_every_field_they_share(version):
+    """What `Version` rests on: a message goes from one version to another as its bytes."""
+    own, ours = reachable(version), reachable(vision.V1)
+    assert len(own) > 40
+    for name in own.keys() & ours.keys():
+        for number, field in own[name].fields_by_number.items():
+            if number in ours[name].fields_by_number:
+                other = ours[name].fields_by_number[number]
+                assert shape(version, field) == shape(vision.V1, other), name
+            else:
+                assert field.name in ("face_recognition_params", "recognition_result")
+        for enum, values in own[name].enum_types_by_name.items():
+            known = ours[name].enum_types_by_name[enum].values_by_name
+            assert {value.name: value.number for value in values.values}.items() <= {
+                value: known[value].number for value in known
+            }.items()
+
+
+@pytest.mark.parametrize("version", OLDER, ids=lambda version: version.name)
+def test_a_message_crosses_to_another_version_and_leaves_behind_what_is_not_there(version):
+    answer = vision.BatchAnnotateImagesResponse(responses=[response()])
+    crossed = version.of_v1(answer)
+    assert crossed.DESCRIPTOR.full_name == (
+        f"google.cloud.vision.{version.name}.BatchAnnotateImagesResponse"
+    )
+    assert crossed.responses[0].label_annotations[0].description == "Cat 🐈"
+    has_objects = version.name in ("v1p4beta1", "v1p3beta1")
+    assert (b"localizedObject" in vision.to_json(crossed)) is has_objects
+    assert (len(crossed.SerializeToString()) == len(answer.SerializeToString())) is has_objects
+    asked = version.methods["BatchAnnotateImages"]()
+    asked.requests.add().image.source.image_uri = "gs://b/a"
+    understood = version.to_v1(asked)
+    assert isinstance(understood, vision.BatchAnnotateImagesRequest)
+    assert understood.requests[0].image.source.image_uri == "gs://b/a"
+
+
+def test_what_a_version_does_not_know_does_not_come_in_with_it():
+    """Field 5 is v1's ``labels``; its bytes here are no text, which v1 would not read."""
+    old = vision.VERSIONS["v1p1beta1"]
+    unknown = b"\x2a\x06\x0a\x01a\x12\x01\xff"
+    asked = old.methods["BatchAnnotateImages"].FromString(unknown)
+    assert not old.to_v1(asked).labels

@@ -156,7 +156,7 @@ class Annotator:
     def _write(self, task: Task, shard: Shard, response: Any, lease: Lease) -> None:
         lease.check()
         stores = self._stores_of(task.principal)
-        assemble.write_shard(stores, task.output_uri, shard, response)
+        assemble.write_shard(stores, task.output_uri, shard, response, task.api_version)
         failed = sum(answer.HasField("error") for answer in response.responses)
         lease.written(shard, failed)
 

@@ -231,7 +231,7 @@ class Server:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(engine.running())
             grpc_port = await stack.enter_async_context(_grpc_door(engine.service, self._gate))
-            http_port = await stack.enter_async_context(_rest_door(engine.service, self._gate))
+            http_port = await stack.enter_async_context(_rest_door(self._rest(engine)))
             addresses = [
                 await stack.enter_async_context(self._front(to_grpc, to_http, port))
                 for to_grpc, to_http, port in self._ports(grpc_port, http_port)
@@ -240,6 +240,10 @@ class Server:
             await stop.wait()
             # The doors still answer while running tasks come to rest.
             await asyncio.to_thread(engine.dispatcher.stop)
+
+    def _rest(self, engine: Engine) -> Any:
+        buckets = engine.stores if self._settings.bucket_door == "on" else None
+        return rest.build(engine.service, self._gate, buckets, "https" if self._tls else "http")
 
     def _ports(self, grpc_port: int, http_port: int) -> Iterator[tuple[int, int, int]]:
         """(gRPC goes to, REST goes to, listening port) of each front wanted."""
@@ -288,9 +292,9 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _rest_door(service: Service, gate: Gate) -> AsyncIterator[int]:
+async def _rest_door(application: Any) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        rest.build(service, gate),
+        application,
         http=Http1,
         h11_max_incomplete_event_size=HEADER_BYTES,
         ws="none",

@@ -18,13 +18,16 @@ def shard_uri(output_uri: str, shard: Shard) -> str:
     return output_uri + shard.name
 
 
-def write_shard(stores: Stores, output_uri: str, shard: Shard, response: Any) -> None:
-    """Write ``response``, a ``BatchAnnotateImagesResponse`` or ``AnnotateFileResponse``, as JSON.
+def write_shard(
+    stores: Stores, output_uri: str, shard: Shard, response: Any, api_version: str = "v1"
+) -> None:
+    """Write ``response``, a ``BatchAnnotateImagesResponse`` or ``AnnotateFileResponse``, as JSON,
+    in the messages of ``api_version``.
 
     Raises `OutputNotWritable` when the prefix cannot be written, `StoreUnavailable` when it may
     well be later.
     """
-    content = vision.to_json(response)
+    content = vision.to_json(vision.VERSIONS[api_version].of_v1(response))
     try:
         stores.write(shard_uri(output_uri, shard), content, "application/json")
     except (InvalidObjectName, ObjectForbidden, ObjectNotFound) as error:

@@ -32,6 +32,8 @@ TapetumError
 │   ├── ObjectNotFound        5
 │   ├── ObjectForbidden       7
 │   ├── ObjectTooLarge        3
+│   ├── ObjectExists          6
+│   ├── ObjectChanged         9
 │   └── StoreUnavailable      14
 ├── LeaseLost                 10  the task is no longer this worker's; its result is dropped
 ├── TaskStopped               1   the worker is asked to stop; the task goes back to the ledger
@@ -223,6 +225,14 @@ class ObjectForbidden(StoreError):
 
 class ObjectTooLarge(StoreError):
     code = code_pb2.INVALID_ARGUMENT
+
+
+class ObjectExists(StoreError):
+    code = code_pb2.ALREADY_EXISTS
+
+
+class ObjectChanged(StoreError):
+    code = code_pb2.FAILED_PRECONDITION
 
 
 class StoreUnavailable(StoreError):

@@ -41,13 +41,15 @@ MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
 #: Longest that WaitOperation holds a call open, in seconds.
 MAX_WAIT = 300.0
-#: WaitOperation looks at the ledger this often, because another process may end the operation.
+#: A held call looks at the ledger this often, because another process may end the operation.
 WAIT_POLL = 0.1
+
+#: Java's client first asks for a new operation after up to 20 seconds, at random, so a job that
+#: ends within this time, in seconds, had better be done when the call that starts it is answered.
+FIRST_ANSWER = 3.0
 
 #: AsyncBatchAnnotateFiles calls whose files are being opened; more wait.
 OPENING_CALLS = 4
-
-API_VERSION = "v1"
 
 
 class Service:
@@ -95,11 +97,15 @@ class Service:
             answer = await asyncio.wrap_future(self._executor.annotate(part, caller.name))
         return vision.BatchAnnotateImagesResponse.FromString(answer)
 
-    async def async_batch_annotate_images(self, request: Any, caller: Principal) -> Any:
-        """Write down at most 2000 images as an operation and answer it at once."""
+    async def async_batch_annotate_images(
+        self, request: Any, caller: Principal, api_version: str = "v1", *, hold: bool = False
+    ) -> Any:
+        """Write down at most 2000 images as an operation and answer it at once, or with ``hold``
+        when it has ended or `FIRST_ANSWER` has passed."""
         self._quotas.count(caller)
         validate.check(request, sync=False)
-        return _operation(await self._in_thread(self.start, request, caller=caller))
+        record = await self._in_thread(self.start, request, caller=caller, api_version=api_version)
+        return operation_of(await self._ended(record, caller, FIRST_ANSWER if hold else 0.0))
 
     async def batch_annotate_files(self, request: Any, caller: Principal) -> Any:
         """Answer at most 5 pages of one file at once. What is wrong with the file is its
@@ -113,22 +119,34 @@ class Service:
         response = vision.AnnotateFileResponse.FromString(answer)
         return vision.BatchAnnotateFilesResponse(responses=[response])
 
-    async def async_batch_annotate_files(self, request: Any, caller: Principal) -> Any:
-        """Open the files, write down at most 2000 pages of each as one operation, answer it."""
+    async def async_batch_annotate_files(
+        self, request: Any, caller: Principal, api_version: str = "v1", *, hold: bool = False
+    ) -> Any:
+        """Open the files, write down at most 2000 pages of each as one operation, answer it as
+        that of images."""
         self._quotas.count(caller)
         validate.check_files(request, sync=False)
-        return _operation(
-            await asyncio.wrap_future(self._openers.submit(self.start_files, request, caller))
-        )
+        opened = self._openers.submit(self.start_files, request, caller, api_version)
+        record = await asyncio.wrap_future(opened)
+        return operation_of(await self._ended(record, caller, FIRST_ANSWER if hold else 0.0))
 
-    def start(self, request: Any, first: int = 1, caller: Principal = ANYBODY) -> OperationRecord:
+    def start(
+        self,
+        request: Any,
+        first: int = 1,
+        caller: Principal = ANYBODY,
+        api_version: str = "v1",
+    ) -> OperationRecord:
         """Write down an operation for a request that was checked, and wake the dispatcher.
 
-        ``first`` is the position of its first image, which the shard names count from.
+        ``first`` is the position of its first image, which the shard names count from. The
+        operation answers, and its shards are written, in the messages of ``api_version``.
         """
         batch_size = validate.batch_size_of(request)
         response = vision.AsyncBatchAnnotateImagesResponse(output_config=request.output_config)
-        record = self._new_record(request.parent, "AsyncBatchAnnotateImages", response, caller)
+        record = self._new_record(
+            request.parent, "AsyncBatchAnnotateImages", response, caller, api_version
+        )
         tasks = [
             Task(
                 operation=record.name,
@@ -145,7 +163,9 @@ class Service:
         ]
         return self._begin(record, tasks)
 
-    def start_files(self, request: Any, caller: Principal = ANYBODY) -> OperationRecord:
+    def start_files(
+        self, request: Any, caller: Principal = ANYBODY, api_version: str = "v1"
+    ) -> OperationRecord:
         """Open the files of a request that was checked, write down an operation for their pages,
         and wake the dispatcher.
 
@@ -155,7 +175,9 @@ class Service:
         response = vision.AsyncBatchAnnotateFilesResponse()
         for asked in request.requests:
             response.responses.add(output_config=asked.output_config)
-        record = self._new_record(request.parent, "AsyncBatchAnnotateFiles", response, caller)
+        record = self._new_record(
+            request.parent, "AsyncBatchAnnotateFiles", response, caller, api_version
+        )
         tasks: list[Task] = []
         stores = self._stores.seen_by(caller)
         try:
@@ -173,14 +195,14 @@ class Service:
         return self._begin(record, tasks)
 
     def _new_record(
-        self, parent: str, method: str, response: Any, caller: Principal
+        self, parent: str, method: str, response: Any, caller: Principal, api_version: str
     ) -> OperationRecord:
         project, location = self._project_of(parent, caller)
         place = f"projects/{project}" + (f"/locations/{location}" if location else "")
         return OperationRecord(
             name=f"{place}/operations/{secrets.token_hex(8)}",
             project=project,
-            api_version=API_VERSION,
+            api_version=api_version,
             method=method,
             response=response.SerializeToString(),
             images=0,
@@ -198,7 +220,11 @@ class Service:
 
     async def get_operation(self, request: Any, caller: Principal) -> Any:
         """The operation as it stands."""
-        return _operation(await self._in_thread(self._found, request.name, caller))
+        return operation_of(await self.record(request.name, caller))
+
+    async def record(self, name: str, caller: Principal) -> OperationRecord:
+        """What the ledger knows of an operation."""
+        return await self._in_thread(self._found, name, caller)
 
     async def list_operations(self, request: Any, caller: Principal) -> Any:
         """Operations of one project (``name = projects/p``) or of all that the caller sees,
@@ -221,7 +247,7 @@ class Service:
             size + 1,
         )
         response = operations_pb2.ListOperationsResponse(
-            operations=[_operation(row) for row in rows[:size]]
+            operations=[operation_of(row) for row in rows[:size]]
         )
         if len(rows) > size:
             response.next_page_token = _token_of_serial(rows[size - 1].serial)
@@ -243,12 +269,18 @@ class Service:
     async def wait_operation(self, request: Any, caller: Principal) -> Any:
         """The operation once it has ended, or as it stands after ``timeout``."""
         wanted = request.timeout.ToTimedelta().total_seconds() or MAX_WAIT
-        until = time.monotonic() + min(wanted, MAX_WAIT)
         record = await self._in_thread(self._found, request.name, caller)
-        while not record.state.ended and time.monotonic() < until:
-            await asyncio.sleep(min(WAIT_POLL, max(0.0, until - time.monotonic())))
-            record = await self._in_thread(self._found, request.name, caller)
-        return _operation(record)
+        return operation_of(await self._ended(record, caller, min(wanted, MAX_WAIT)))
+
+    async def _ended(
+        self, record: OperationRecord, caller: Principal, seconds: float
+    ) -> OperationRecord:
+        """``record`` once its operation has ended, or as it stands after ``seconds``."""
+        until = time.monotonic() + seconds
+        while not record.state.ended and (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(WAIT_POLL, left))
+            record = await self._in_thread(self._found, record.name, caller)
+        return record
 
     def _project_of(self, parent: str, caller: Principal) -> tuple[str, str]:
         """The project and location (empty if none is named) that a request is for."""
@@ -300,19 +332,23 @@ def _tasks_of_file(record: OperationRecord, number: int, asked: Any, pages: int)
     ]
 
 
-def _operation(record: OperationRecord) -> Any:
-    """The ``google.longrunning.Operation`` of a ledger row."""
+def operation_of(record: OperationRecord) -> Any:
+    """The ``google.longrunning.Operation`` of a ledger row, in the messages of its version."""
+    version = vision.VERSIONS[record.api_version]
     metadata = vision.OperationMetadata(state=record.state)
     metadata.create_time.FromMicroseconds(record.created)
     metadata.update_time.FromMicroseconds(record.updated)
-    operation = vision.Operation(name=record.name, metadata=vision.pack(metadata))
-    operation.done = record.state.ended
+    operation = vision.Operation(
+        name=record.name,
+        metadata=vision.pack(version.of_v1(metadata)),
+        done=record.state.ended,
+    )
     if record.error_code:
         operation.error.code = record.error_code
         operation.error.message = record.error_message
     elif record.state is OperationState.DONE:
         response = vision.RESPONSES[record.method].FromString(record.response)
-        operation.response.CopyFrom(vision.pack(response))
+        operation.response.CopyFrom(vision.pack(version.of_v1(response)))
     return operation
 
 

@@ -68,6 +68,7 @@ class Settings:
     web_hosts: str = _row(
         "", "hosts of web_fetch = listed, comma-separated; *.example is all below example"
     )
+    bucket_door: str = _row("on", "local buckets for Google's storage clients: on or off")
     lease: float = _row(30.0, "seconds without a sign of life after which a task is taken over")
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
     log_level: str = _row("info", "debug, info, warning or error")
@@ -119,6 +120,7 @@ def _listed(text: str) -> tuple[str, ...]:
 AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "listed", "any")
 PRECISIONS = ("full", "reduced")
+BUCKET_DOOR = ("on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _Check = tuple[Callable[[Any], bool], str]
@@ -146,6 +148,7 @@ _CHECKS: Mapping[str, _Check] = {
     ),
     "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
+    "bucket_door": (BUCKET_DOOR.__contains__, f"must be one of {', '.join(BUCKET_DOOR)}"),
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
     "retention_days": (lambda days: 0 <= days <= 36_500, "must be 0 to 36500 days"),
     "log_level": (LOG_LEVELS.__contains__, f"must be one of {', '.join(LOG_LEVELS)}"),

@@ -12,9 +12,16 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from google.cloud import vision_v1
+from google.cloud import (
+    vision_v1,
+    vision_v1p1beta1,
+    vision_v1p2beta1,
+    vision_v1p3beta1,
+    vision_v1p4beta1,
+)
 from google.longrunning import operations_pb2
 from google.protobuf import any_pb2, json_format
 from google.rpc import status_pb2
@@ -22,8 +29,9 @@ from google.rpc import status_pb2
 from tapetum.errors import FieldViolation, InvalidRequest
 
 __all__ = [
-    "METHODS",
     "RESPONSES",
+    "V1",
+    "VERSIONS",
     "WITH_TOTAL_PAGES",
     "AnnotateFileRequest",
     "AnnotateFileResponse",
@@ -41,6 +49,7 @@ __all__ = [
     "Operation",
     "OperationMetadata",
     "Status",
+    "Version",
     "from_json",
     "pack",
     "to_json",
@@ -69,12 +78,73 @@ OperationMetadata = _raw(vision_v1.OperationMetadata)
 Operation = operations_pb2.Operation
 Status = status_pb2.Status
 
-#: ``google.cloud.vision.v1.ImageAnnotator``: method → (request class, response class).
-METHODS: Mapping[str, tuple[Any, Any]] = {
-    "BatchAnnotateImages": (BatchAnnotateImagesRequest, BatchAnnotateImagesResponse),
-    "BatchAnnotateFiles": (BatchAnnotateFilesRequest, BatchAnnotateFilesResponse),
-    "AsyncBatchAnnotateImages": (AsyncBatchAnnotateImagesRequest, Operation),
-    "AsyncBatchAnnotateFiles": (AsyncBatchAnnotateFilesRequest, Operation),
+_METHODS = (
+    "BatchAnnotateImages",
+    "BatchAnnotateFiles",
+    "AsyncBatchAnnotateImages",
+    "AsyncBatchAnnotateFiles",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One published version of the API, by its name (``v1p4beta1``) and its package.
+
+    The versions agree in the number and type of every field they share, which a test holds for
+    each message, so a message goes from one to the other as its bytes. Behind the doors there are
+    only v1's.
+    """
+
+    name: str
+    package: Any
+
+    @property
+    def service(self) -> str:
+        """The full name of its gRPC service."""
+        return f"google.cloud.vision.{self.name}.ImageAnnotator"
+
+    @property
+    def methods(self) -> Mapping[str, Any]:
+        """The methods its service has: name → request class."""
+        requests = {name: self.message(f"{name}Request") for name in _METHODS}
+        return {name: request for name, request in requests.items() if request is not None}
+
+    def message(self, name: str) -> Any | None:
+        """The raw class of its message ``name``, or ``None`` if it has no such message."""
+        wrapper = getattr(self.package, name, None)
+        return None if wrapper is None else _raw(wrapper)
+
+    def of_v1(self, message: Any) -> Any:
+        """``message``, which is v1's, without what this version does not have. A message that
+        this version does not have at all stays as it is."""
+        own = self.message(message.DESCRIPTOR.name)
+        if own is None or isinstance(message, own):
+            return message
+        converted = own.FromString(message.SerializeToString())
+        converted.DiscardUnknownFields()
+        return converted
+
+    def to_v1(self, message: Any) -> Any:
+        """``message``, which is this version's, as v1's. What this version does not know is left
+        out: v1 may know the field, and anything may be in it."""
+        own = V1.message(message.DESCRIPTOR.name)
+        if own is None or isinstance(message, own):
+            return message
+        message.DiscardUnknownFields()
+        return own.FromString(message.SerializeToString())
+
+
+V1 = Version("v1", vision_v1)
+#: Every version served, by name.
+VERSIONS: Mapping[str, Version] = {
+    version.name: version
+    for version in (
+        V1,
+        Version("v1p4beta1", vision_v1p4beta1),
+        Version("v1p3beta1", vision_v1p3beta1),
+        Version("v1p2beta1", vision_v1p2beta1),
+        Version("v1p1beta1", vision_v1p1beta1),
+    )
 }
 
 #: What an operation answers at its end, by the method that began it.

@@ -291,6 +291,105 @@ def test_rights_are_those_of_the_starter_when_the_output_is_written(guarded, pho
         assert again.process.poll() is None
 
 
+def files_of(bucket: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in bucket.rglob("*") if path.is_file()}
+
+
+#: Ways to reach a bucket through the bucket door: what is called, and whether it writes.
+STORAGE_CALLS = [
+    ("GET /storage/v1/b/{}", False),
+    ("GET /b/{}/o", False),
+    ("GET /storage/v1/b/{}/o?prefix=a", False),
+    ("GET /storage/v1/b/{}/o/a.png", False),
+    ("GET /b/{}/o/a.png?alt=media", False),
+    ("GET /download/storage/v1/b/{}/o/a.png?alt=media", False),
+    ("POST /upload/storage/v1/b/{}/o?uploadType=media&name=a.png", True),
+    ("POST /upload/storage/v1/b/{}/o?uploadType=resumable&name=a.png", True),
+    ("DELETE /storage/v1/b/{}/o/a.png", True),
+    ("DELETE /b/{}", True),
+]
+
+
+@pytest.mark.parametrize(("call", "writes"), STORAGE_CALLS)
+def test_another_projects_bucket_is_shut_at_the_bucket_door(guarded, call, writes):
+    bucket = guarded.running.bucket("beta-in")
+    before = files_of(bucket)
+    with guarded.web(**{"x-goog-api-key": guarded.keys["alice"]}) as alice:
+        refused = alice.request(*call.format("beta-in").split())
+        assert refused.status_code == 403
+        assert refused.json()["error"]["errors"][0]["reason"] == "forbidden"
+        missing = alice.request(*call.format("beta-no-such").split())
+        assert missing.status_code == 403  # and so nobody learns which buckets there are
+        if not writes:
+            assert alice.request(*call.format("alpha-in").split()).status_code == 200
+    with guarded.web() as nobody:
+        assert nobody.request(*call.format("beta-in").split()).status_code == 401
+    assert files_of(bucket) == before
+
+
+def test_the_bucket_door_lists_the_callers_buckets_only(guarded):
+    def names(who: str) -> list[str]:
+        with guarded.web(**{"x-goog-api-key": guarded.keys[who]}) as web:
+            return [bucket["name"] for bucket in web.get("/storage/v1/b").json()["items"]]
+
+    assert names("alice") == ["alpha-in", "alpha-out", "shared"]
+    assert names("reader") == ["alpha-in", "alpha-out"]
+    assert names("bob") == ["beta-in", "beta-out"]
+
+
+def test_results_are_read_and_images_uploaded_at_the_bucket_door_as_the_lists_say(guarded):
+    upload = "/upload/storage/v1/b/{}/o?uploadType=media&name=new/b.png"
+    with guarded.web(**{"x-goog-api-key": guarded.keys["reader"]}) as reader:
+        assert reader.get("/storage/v1/b/alpha-out/o").status_code == 200
+        assert reader.post(upload.format("alpha-out"), content=b"x").status_code == 200
+        assert reader.get("/b/alpha-out/o/new%2Fb.png?alt=media").content == b"x"
+        assert reader.delete("/b/alpha-out/o/new%2Fb.png").status_code == 204
+        assert reader.get("/b/alpha-in/o/a.png").status_code == 200
+        assert reader.post(upload.format("alpha-in"), content=b"x").status_code == 403
+        assert reader.delete("/b/alpha-in/o/a.png").status_code == 403
+        assert reader.get("/b/shared/o").status_code == 403
+    assert not (guarded.running.bucket("alpha-in") / "new").exists()
+
+
+def test_buckets_are_made_and_dropped_by_those_who_may_write_them(guarded):
+    with guarded.web(**{"x-goog-api-key": guarded.keys["alice"]}) as alice:
+        assert alice.post("/storage/v1/b", json={"name": "beta-made"}).status_code == 403
+        assert alice.post("/storage/v1/b", json={"name": "alpha-made"}).status_code == 200
+        with guarded.web(**{"x-goog-api-key": guarded.keys["bob"]}) as bob:
+            assert bob.delete("/storage/v1/b/alpha-made").status_code == 403
+        assert alice.delete("/storage/v1/b/alpha-made").status_code == 204
+    made = guarded.running.data / "buckets"
+    assert not list(made.glob("*-made"))
+
+
+def test_an_upload_goes_on_only_for_who_began_it(guarded):
+    begin = "/upload/storage/v1/b/alpha-in/o?uploadType=resumable&name=mine"
+    with guarded.web(**{"x-goog-api-key": guarded.keys["alice"]}) as alice:
+        place = alice.post(begin, json={}).headers["location"]
+        assert place.startswith(f"https://{guarded.address}/")
+        with guarded.web(**{"x-goog-api-key": guarded.keys["bob"]}) as bob:
+            assert bob.put(place, content=b"his").status_code == 404
+            assert bob.delete(place).status_code == 404
+        assert alice.put(place, content=b"hers").status_code == 200
+        assert alice.get("/b/alpha-in/o/mine?alt=media").content == b"hers"
+        assert alice.delete("/b/alpha-in/o/mine").status_code == 204
+
+
+def test_progress_and_every_version_are_for_the_project_only(guarded, alice, bob):
+    name = alice.start("alpha-in", "alpha-out").name
+    for version in ("v1", "v1p4beta1", "v1p1beta1"):
+        for path in (f"/{version}/{name}", f"/{version}/{name}:progress"):
+            with guarded.web(**{"x-goog-api-key": guarded.keys["alice"]}) as web:
+                assert web.get(path).status_code == 200
+            with guarded.web(**{"x-goog-api-key": guarded.keys["bob"]}) as web:
+                assert web.get(path).status_code == 404
+            with guarded.web() as web:
+                assert web.get(path).status_code == 401
+    with guarded.web() as web:
+        for path in ("/$discovery/rest", "/v1/openapi.json"):
+            assert web.get(path).status_code == 401
+
+
 @pytest.mark.parametrize("key", ["", "gone", "wrong"])
 @pytest.mark.parametrize("door", ["grpc", "rest"])
 def test_who_is_not_known_is_told_so_in_googles_way(guarded, door, key):

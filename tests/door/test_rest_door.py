@@ -154,6 +154,8 @@ def test_the_list_has_pages(web):
 def test_enums_are_numbers_on_request(web, query):
     operation = web.post(f"/v1/images:asyncBatchAnnotate?{query}", json=body()).json()
     assert operation["metadata"]["state"] == 1
+    again = web.get(f"/v1/{operation['name']}?{query}").json()
+    assert again["metadata"]["state"] in (1, 2, 3)
 
 
 def test_standard_and_gzip_bodies_and_answers(web, photos):

@@ -302,7 +302,7 @@ def test_the_type_urls_are_of_the_method(server, bucket):
     prefix = "type.googleapis.com/google.cloud.vision.v1."
     assert packed.response.type_url == f"{prefix}AsyncBatchAnnotateFilesResponse"
     assert packed.metadata.type_url == f"{prefix}OperationMetadata"
-    assert vision.RESPONSES.keys() <= vision.METHODS.keys()
+    assert vision.RESPONSES.keys() <= vision.V1.methods.keys()
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")

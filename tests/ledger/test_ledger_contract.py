@@ -60,9 +60,14 @@ Create = Callable[..., OperationRecord]
 def create(ledger: Ledger, clock: Clock) -> Create:
     """Creates an operation of ``tasks`` tasks of two images each."""
 
-    def make(name: str = "projects/p/operations/1", tasks: int = 2, project: str = "p"):
+    def make(
+        name: str = "projects/p/operations/1",
+        tasks: int = 2,
+        project: str = "p",
+        version: str = "v1",
+    ):
         record = OperationRecord(
-            name, project, "v1", b"response", 2 * tasks, clock(), principal="alice"
+            name, project, version, b"response", 2 * tasks, clock(), principal="alice"
         )
         rows = [
             Task(name, first, first + 1, 1, "gs://out/", b"requests %d" % first, principal="alice")
@@ -334,6 +339,28 @@ def test_purge_forgets_what_ended_long_ago(ledger: Ledger, create: Create, clock
 
 def test_an_unknown_operation_is_none(ledger: Ledger):
     assert ledger.get("projects/p/operations/none") is None
+
+
+def test_a_task_knows_the_version_of_its_operation(ledger: Ledger, create: Create) -> None:
+    create(version="v1p4beta1")
+    assert found(ledger).api_version == "v1p4beta1"
+    assert claim(ledger).task.api_version == "v1p4beta1"
+
+
+def test_the_rate_counts_from_the_start_to_the_last_news(
+    ledger: Ledger, create: Create, clock: Clock
+) -> None:
+    create(tasks=2)
+    assert (found(ledger).images_per_second, found(ledger).seconds_left) == (None, None)
+    clock.advance(3)
+    held = claim(ledger)
+    clock.advance(5)
+    ledger.record(held, 1, 1, 0)
+    clock.advance(100)  # no news in the meantime
+    assert found(ledger).images_per_second == 1 / 8
+    assert found(ledger).seconds_left == 24
+    ledger.cancel(held.task.operation)
+    assert found(ledger).seconds_left is None
 
 
 def test_tasks_of_several_files_are_kept_apart(ledger: Ledger, clock: Clock):

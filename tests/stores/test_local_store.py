@@ -305,3 +305,58 @@ def test_with_scratch_only_finished_objects_are_ever_in_the_bucket(
     store.put("new", b"new", "text/plain")
     store.put("new", b"newer", "text/plain")
     assert seen == [["inside"], ["inside", "new"]]
+
+
+NAMES = ["a", "a.b", "a/b", "a/b.c", "a/b/c", "a0", "b/a/a/a", "ü/1", "B"]
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b", "b/a/", "none/", "z"])
+def test_a_page_begins_after_any_name(tmp_path: Path, prefix: str) -> None:
+    """The order is that of the whole names, though "a.b" lies between "a" and the folder "a/"."""
+    names = sorted(name for name in NAMES if name not in ("a", "a/b"))
+    store = LocalStore(tmp_path / "ordered")
+    (tmp_path / "ordered").mkdir()
+    for name in names:
+        store.put(name, b"", "text/plain")
+    wanted = [name for name in names if name.startswith(prefix)]
+    for after in ["", *NAMES, "a/", "a/b/", "zz"]:
+        expected = [name for name in wanted if name > after]
+        assert list(store.page(prefix, after)) == expected
+
+
+def test_without_depth_folders_stand_for_what_is_in_them(store: LocalStore, root: Path) -> None:
+    for name in ("x/1", "x/y/2", "z"):
+        store.put(name, b"", "text/plain")
+    (root / "empty").mkdir()
+    assert list(store.page("", deep=False)) == ["inside", "x/", "z"]
+    assert list(store.page("x/", deep=False)) == ["x/1", "x/y/"]
+    assert list(store.page("", "x/", deep=False)) == ["z"]
+
+
+def test_an_upload_is_there_at_its_end_or_never(root: Path, tmp_path: Path) -> None:
+    store = LocalStore(root, tmp_path / ".scratch")
+    upload = store.begin("up/load")
+    upload.write(b"12")
+    upload.write(b"345")
+    assert upload.size == 5
+    assert _names(root) == ["inside"]
+    upload.commit()
+    upload.close()
+    assert store.get("up/load", LIMIT) == b"12345"
+    given_up = store.begin("other")
+    given_up.write(b"x")
+    given_up.close()
+    assert sorted(store.list("")) == ["inside", "up/load"]
+    assert _names(tmp_path / ".scratch") == []
+
+
+def test_a_link_made_during_an_upload_leads_nowhere(root: Path, tmp_path: Path) -> None:
+    store = LocalStore(root, tmp_path / ".scratch")
+    (tmp_path / "beyond").mkdir()
+    upload = store.begin("folder/object")
+    upload.write(b"x")
+    (root / "folder").symlink_to(tmp_path / "beyond")
+    with pytest.raises(ObjectForbidden):
+        upload.commit()
+    upload.close()
+    assert _names(tmp_path / "beyond") == []

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tapetum.errors import InvalidObjectName, ObjectForbidden, ObjectNotFound, SettingsError
+from tapetum.errors import (
+    InvalidObjectName,
+    ObjectExists,
+    ObjectForbidden,
+    ObjectNotFound,
+    SettingsError,
+)
+from tapetum.principal import Principal, Project
 from tapetum.settings import BucketRule
 from tapetum.stores.router import Stores, scheme_of
 
@@ -222,3 +229,61 @@ def test_what_is_listed_can_be_read(
 )
 def test_scheme_of(uri: str, scheme: str) -> None:
     assert scheme_of(uri) == scheme
+
+
+def test_local_buckets_are_listed_made_and_removed(buckets: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    rules = [
+        BucketRule("gs://far", "s3://far"),
+        BucketRule("gs://near", str(tmp_path / "elsewhere")),
+    ]
+    stores = Stores(buckets, rules)
+    (buckets / "far").mkdir()
+    (buckets / ".hidden").mkdir()
+    assert stores.local_buckets() == ["near", "photos"]
+    stores.make_bucket("new")
+    assert stores.local_buckets() == ["near", "new", "photos"]
+    with pytest.raises(ObjectExists):
+        stores.make_bucket("new")
+    with pytest.raises(ObjectExists):
+        stores.drop_bucket("photos")
+    (buckets / "new" / "empty" / "folder").mkdir(parents=True)
+    stores.drop_bucket("new")
+    assert not (buckets / "new").exists()
+    with pytest.raises(ObjectNotFound):
+        stores.drop_bucket("new")
+    for elsewhere in ("far", "near"):
+        with pytest.raises(ObjectForbidden):
+            stores.make_bucket(elsewhere)
+        with pytest.raises(ObjectForbidden):
+            stores.drop_bucket(elsewhere)
+    for name in ("", "..", "a/b", ".scratch"):
+        with pytest.raises(InvalidObjectName):
+            stores.make_bucket(name)
+        with pytest.raises(ObjectNotFound):
+            stores.local(name)
+
+
+READER = Principal("reader", Project("p", ("gs://a-*",)), ("gs://a-in",), ("gs://a-out",))
+
+
+def test_local_buckets_are_those_of_the_principal(buckets: Path) -> None:
+    for name in ("a-in", "a-out", "a-other", "b"):
+        (buckets / name).mkdir()
+    stores = Stores(buckets).seen_by(READER)
+    assert stores.local_buckets() == ["a-in", "a-out"]
+    assert stores.local("a-in").exists()
+    assert stores.local("a-out", writable=True).exists()
+    for name in ("a-other", "b", "photos", "not-there"):
+        with pytest.raises(ObjectForbidden):
+            stores.local(name)
+    for name in ("a-in", "a-other", "b", "not-there"):
+        with pytest.raises(ObjectForbidden):
+            stores.local(name, writable=True)
+        with pytest.raises(ObjectForbidden):
+            stores.make_bucket(name)
+        with pytest.raises(ObjectForbidden):
+            stores.drop_bucket(name)
+    stores.drop_bucket("a-out")
+    stores.make_bucket("a-out")
+    assert Stores(buckets).local_buckets() == ["a-in", "a-other", "a-out", "b", "photos"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from google.rpc import error_details_pb2
@@ -19,13 +20,46 @@ from tapetum.errors import (
     TapetumError,
 )
 from tapetum.principal import Principal
+from tapetum.service import Service
 
 log = logging.getLogger(__name__)
 
+#: What a request and its caller are given to.
+Method = Callable[[Any, Principal], Awaitable[Any]]
 
-async def answer(
-    method: Callable[[Any, Principal], Awaitable[Any]], request: Any, caller: Principal
-) -> Any:
+
+def annotate_methods(
+    service: Service, version: vision.Version
+) -> Mapping[str, Callable[..., Awaitable[Any]]]:
+    """The methods of ``ImageAnnotator``, from v1's request to an answer in ``version``'s words.
+    Those that start an operation take ``hold``."""
+    methods: dict[str, Callable[..., Awaitable[Any]]] = {
+        "BatchAnnotateImages": service.batch_annotate_images,
+        "BatchAnnotateFiles": service.batch_annotate_files,
+        "AsyncBatchAnnotateImages": partial(
+            service.async_batch_annotate_images, api_version=version.name
+        ),
+        "AsyncBatchAnnotateFiles": partial(
+            service.async_batch_annotate_files, api_version=version.name
+        ),
+    }
+
+    def in_version(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(request: Any, caller: Principal, **how: bool) -> Any:
+            return version.of_v1(await method(request, caller, **how))
+
+        return call
+
+    return {name: in_version(method) for name, method in methods.items()}
+
+
+def is_held(method: str, client: str) -> bool:
+    """Whether the answer to ``method`` waits for a job that ends soon: where it starts an
+    operation for Java, whose client (``x-goog-api-client``) is slow to ask again."""
+    return method.startswith("Async") and "gl-java/" in client
+
+
+async def answer(method: Method, request: Any, caller: Principal) -> Any:
     """What ``method`` answers ``caller``. Anything unexpected is logged and becomes
     `ServerFailed`, so that no traceback reaches a client. Raises `RequestError`."""
     try:
@@ -36,7 +70,7 @@ async def answer(
         log.exception("an error that is not for clients reached the door")
         raise ServerFailed("A fault of this server; its log has the rest.") from error
     except Exception as error:
-        log.exception("unexpected fault in %s", getattr(method, "__name__", method))
+        log.exception("unexpected fault in %s", request.DESCRIPTOR.name)
         raise ServerFailed("A fault of this server; its log has the rest.") from error
 
 

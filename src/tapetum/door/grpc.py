@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -13,10 +14,9 @@ from google.protobuf.message import DecodeError
 from grpc import aio
 
 from tapetum import vision
-from tapetum.door import answer, status_of
+from tapetum.door import Method, annotate_methods, answer, is_held, status_of
 from tapetum.door.auth import Credentials, Gate
 from tapetum.errors import InvalidRequest, RequestError
-from tapetum.principal import Principal
 from tapetum.service import Service
 from tapetum.validate import MAX_PAYLOAD
 
@@ -29,18 +29,10 @@ MAX_CALLS = 1000
 #: Longest that a request may take to arrive, in seconds.
 MESSAGE_SECONDS = 120.0
 
-_Method = Callable[[Any, Principal], Awaitable[Any]]
-
 
 def build(service: Service, gate: Gate) -> aio.Server:
     """A server, not yet bound to a port, that speaks ``ImageAnnotator`` and ``Operations``."""
-    annotate: dict[str, _Method] = {
-        "BatchAnnotateImages": service.batch_annotate_images,
-        "BatchAnnotateFiles": service.batch_annotate_files,
-        "AsyncBatchAnnotateImages": service.async_batch_annotate_images,
-        "AsyncBatchAnnotateFiles": service.async_batch_annotate_files,
-    }
-    operations: dict[str, tuple[_Method, Any]] = {
+    operations: dict[str, tuple[Method, Any]] = {
         "GetOperation": (service.get_operation, operations_pb2.GetOperationRequest),
         "ListOperations": (service.list_operations, operations_pb2.ListOperationsRequest),
         "CancelOperation": (service.cancel_operation, operations_pb2.CancelOperationRequest),
@@ -57,26 +49,39 @@ def build(service: Service, gate: Gate) -> aio.Server:
         ],
         maximum_concurrent_rpcs=MAX_CALLS,
     )
-    server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(
-                "google.cloud.vision.v1.ImageAnnotator",
-                {
-                    name: _handler(gate, method, vision.METHODS[name][0])
-                    for name, method in annotate.items()
-                },
-            ),
-            grpc.method_handlers_generic_handler(
-                "google.longrunning.Operations",
-                {name: _handler(gate, method, kind) for name, (method, kind) in operations.items()},
-            ),
+    handlers = [
+        grpc.method_handlers_generic_handler(
+            version.service, _annotate_handlers(service, gate, version)
+        )
+        for version in vision.VERSIONS.values()
+    ]
+    handlers.append(
+        grpc.method_handlers_generic_handler(
+            "google.longrunning.Operations",
+            {name: _handler(gate, method, kind) for name, (method, kind) in operations.items()},
         )
     )
+    server.add_generic_rpc_handlers(tuple(handlers))
     return server
 
 
-def _handler(gate: Gate, method: _Method, request_class: Any) -> Any:
-    """A call of one message, answered by one.
+def _annotate_handlers(service: Service, gate: Gate, version: vision.Version) -> dict[str, Any]:
+    methods = annotate_methods(service, version)
+    return {
+        name: _handler(gate, methods[name], kind, version.to_v1, name)
+        for name, kind in version.methods.items()
+    }
+
+
+def _handler(
+    gate: Gate,
+    method: Callable[..., Awaitable[Any]],
+    request_class: Any,
+    understood: Callable[[Any], Any] = lambda request: request,
+    name: str = "",
+) -> Any:
+    """A call of one message, answered by one. ``understood`` makes of a request of
+    ``request_class`` the one that ``method`` takes.
 
     To the library it is a stream of requests: only then is the caller known, and may be turned
     away, before the message is read, and a message that does not come is not waited for for ever.
@@ -85,9 +90,11 @@ def _handler(gate: Gate, method: _Method, request_class: Any) -> Any:
     async def handle(messages: Any, context: Any) -> Any:
         try:
             metadata = dict(context.invocation_metadata() or ())
-            caller = await gate.caller(Credentials.of(lambda name: _text(metadata.get(name))))
-            request = _parsed(await _only(messages), request_class)
-            return await answer(method, request, caller)
+            caller = await gate.caller(Credentials.of(lambda key: _text(metadata.get(key))))
+            request = understood(_parsed(await _only(messages), request_class))
+            is_slow = is_held(name, _text(metadata.get("x-goog-api-client")) or "")
+            call = partial(method, hold=True) if is_slow else method
+            return await answer(call, request, caller)
         except RequestError as error:
             details = (("grpc-status-details-bin", status_of(error).SerializeToString()),)
             await context.abort(_CODES[error.code], error.message, details)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.longrunning import operations_pb2
@@ -20,11 +21,23 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tapetum import vision
-from tapetum.door import answer, status_of
+from tapetum.door import (
+    Method,
+    annotate_methods,
+    answer,
+    discovery,
+    is_held,
+    status_of,
+    storage,
+    uploads,
+)
 from tapetum.door.auth import Credentials, Gate
+from tapetum.door.bodies import MESSAGE_SECONDS, arriving
 from tapetum.errors import InvalidRequest, OperationNotFound, RequestError, ServerFailed
+from tapetum.ledger import OperationRecord
 from tapetum.principal import Principal
-from tapetum.service import Service
+from tapetum.service import Service, operation_of
+from tapetum.stores.router import Stores
 from tapetum.validate import MAX_PAYLOAD
 
 #: ``google.rpc.Code`` → (HTTP status, name).
@@ -41,11 +54,7 @@ HTTP_OF_CODE: Mapping[int, tuple[int, str]] = {
     14: (503, "UNAVAILABLE"),
     16: (401, "UNAUTHENTICATED"),
 }
-#: Longest that a request may take to arrive, in seconds.
-MESSAGE_SECONDS = 120.0
 _JSON = "application/json; charset=UTF-8"
-
-_Method = Callable[[Any, Principal], Awaitable[Any]]
 
 _ANNOTATE = re.compile(
     r"(?:(?P<parent>projects/[^/]+(?:/locations/[^/]+)?)/)?(?P<verb>(?:images|files):\w+)"
@@ -58,16 +67,35 @@ _OPERATION = re.compile(
 _OPERATIONS = re.compile(r"(?P<name>projects/[^/]+|operations)(?:/operations)?")
 
 
-def build(service: Service, gate: Gate) -> Starlette:
-    """The ASGI application. Every route lies behind ``gate`` and finds who is calling in
-    ``request.state.caller``."""
+def build(
+    service: Service, gate: Gate, buckets: Stores | None = None, scheme: str = "http"
+) -> Starlette:
+    """The ASGI application. With ``buckets`` the bucket door is open too; ``scheme`` is what the
+    public port speaks, http or https. Every route lies behind ``gate`` and finds who is calling
+    in ``request.state.caller``."""
     door = _Door(service)
+    # Not around the bucket door: a storage client checks the bytes it is sent.
+    packed = [Middleware(GZipMiddleware, minimum_size=1024)]
+    routes = [
+        Route(
+            f"/{version}/{{path:path}}",
+            handle,
+            methods=["GET", "POST", "DELETE"],
+            middleware=packed,
+        )
+        for version, handle in door.handlers.items()
+    ]
+    described = partial(_described, scheme)
+    routes = [
+        Route("/$discovery/rest", described, methods=["GET"], middleware=packed),
+        Route("/{version}/openapi.json", described, methods=["GET"], middleware=packed),
+        *routes,
+    ]
+    if buckets is not None:
+        routes += storage.routes(buckets) + uploads.routes(buckets, scheme)
     return Starlette(
-        routes=[Route("/v1/{path:path}", door.handle, methods=["GET", "POST", "DELETE"])],
-        middleware=[
-            Middleware(GZipMiddleware, minimum_size=1024),
-            Middleware(_Admission, gate=gate),
-        ],
+        routes=routes,
+        middleware=[Middleware(_Admission, gate=gate)],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
 
@@ -91,61 +119,138 @@ class _Admission:
             await self._app(scope, receive, send)
 
 
+async def _described(scheme: str, request: Request) -> Response:
+    """The discovery document, or OpenAPI's, of a version."""
+    is_openapi = "version" in request.path_params
+    name = request.path_params.get("version") or request.query_params.get("version", "v1")
+    if name not in vision.VERSIONS:
+        return await _no_such_path(request, OperationNotFound(""))
+    document = discovery.openapi if is_openapi else discovery.discovery
+    tree = document(vision.VERSIONS[name])
+    root = f"{scheme}://{request.headers.get('host', '')}/"
+    where: dict[str, Any] = (
+        {"servers": [{"url": root}]} if is_openapi else {"rootUrl": root, "baseUrl": root}
+    )
+    return Response(vision.dump_json(tree | where), media_type=_JSON)
+
+
 class _Door:
+    """The paths of every version. Operations are the same under each; a method that a version's
+    package does not have is v1's there, because Google's discovery documents list it."""
+
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._annotate: dict[str, tuple[_Method, Any]] = {
-            "images:annotate": (
-                service.batch_annotate_images, vision.BatchAnnotateImagesRequest,
-            ),
-            "files:annotate": (service.batch_annotate_files, vision.BatchAnnotateFilesRequest),
-            "images:asyncBatchAnnotate": (
-                service.async_batch_annotate_images, vision.AsyncBatchAnnotateImagesRequest,
-            ),
-            "files:asyncBatchAnnotate": (
-                service.async_batch_annotate_files, vision.AsyncBatchAnnotateFilesRequest,
-            ),
-        }  # fmt: skip
+        self.handlers = {
+            version.name: partial(self._handle, _calls(service, version))
+            for version in vision.VERSIONS.values()
+        }
 
-    async def handle(self, request: Request) -> Response:
+    async def _handle(self, calls: Mapping[str, _Call], request: Request) -> Response:
         try:
-            method, message = await self._route(request)
+            method, message = await self._route(calls, request)
             reply = await answer(method, message, request.state.caller)
         except RequestError as error:
             return _error(error)
-        numbers = "enum-encoding=int" in request.query_params.get("$alt", "")
         # JSON of many megabytes takes a while: other calls go on meanwhile.
-        text = await run_in_threadpool(vision.to_json, reply, enum_numbers=numbers)
+        text = await run_in_threadpool(_text, reply, _wants_numbers(request))
         return Response(text, media_type=_JSON)
 
-    async def _route(self, request: Request) -> tuple[_Method, Any]:
+    async def _route(self, calls: Mapping[str, _Call], request: Request) -> tuple[Method, Any]:
         path = request.path_params["path"].rstrip("/")
         way = request.method
-        if way == "POST" and (found := _ANNOTATE.fullmatch(path)):
-            return await self._annotate_call(request, found)
+        if way == "POST" and (found := _ANNOTATE.fullmatch(path)) and found["verb"] in calls:
+            call = calls[found["verb"]]
+            message = await run_in_threadpool(call.message, await _body(request), found["parent"])
+            is_slow = is_held(discovery.VERBS[found["verb"]], _client(request))
+            return partial(call.method, hold=True) if is_slow else call.method, message
         if found := _OPERATION.fullmatch(path):
-            if (way, found["verb"]) == ("POST", "cancel"):
+            name, verb = found["name"], found["verb"]
+            get = operations_pb2.GetOperationRequest(name=name)
+            if (way, verb) == ("POST", "cancel"):
                 await _body(request)  # may be empty, and says nothing
-                cancel = operations_pb2.CancelOperationRequest(name=found["name"])
+                cancel = operations_pb2.CancelOperationRequest(name=name)
                 return self._service.cancel_operation, cancel
-            if (way, found["verb"]) == ("GET", None) and path != "operations/operations":
-                get = operations_pb2.GetOperationRequest(name=found["name"])
-                return self._service.get_operation, get
-            if (way, found["verb"]) == ("DELETE", None):
-                delete = operations_pb2.DeleteOperationRequest(name=found["name"])
+            if (way, verb) == ("GET", "progress"):
+                return self._progress, get
+            if (way, verb) == ("GET", None) and path != "operations/operations":
+                return partial(self._get, request), get
+            if (way, verb) == ("DELETE", None):
+                delete = operations_pb2.DeleteOperationRequest(name=name)
                 return self._service.delete_operation, delete
         if way == "GET" and (found := _OPERATIONS.fullmatch(path)):
             return self._service.list_operations, _list_request(request, found["name"])
         raise OperationNotFound(f"There is no {way} {request.url.path}.")
 
-    async def _annotate_call(self, request: Request, found: re.Match[str]) -> tuple[_Method, Any]:
-        if found["verb"] not in self._annotate:
-            raise OperationNotFound(f"There is no POST {request.url.path}.")
-        method, message_class = self._annotate[found["verb"]]
-        message = await run_in_threadpool(vision.from_json, await _body(request), message_class())
-        if found["parent"]:
-            message.parent = found["parent"]
-        return method, message
+    async def _get(self, http: Request, request: Any, caller: Principal) -> dict[str, Any]:
+        """The operation; for those who are no Google client (Python's parses strictly), with
+        counters in its metadata."""
+        record = await self._service.record(request.name, caller)
+        tree: dict[str, Any] = json_format.MessageToDict(
+            operation_of(record), use_integers_for_enums=_wants_numbers(http)
+        )
+        if not _client(http):
+            tree["metadata"] |= _counters(record)
+        return tree
+
+    async def _progress(self, request: Any, caller: Principal) -> dict[str, Any]:
+        record = await self._service.record(request.name, caller)
+        metadata = json_format.MessageToDict(operation_of(record))["metadata"]
+        del metadata["@type"]
+        progress: dict[str, Any] = {"name": record.name} | metadata | _counters(record)
+        if record.images_per_second is not None:
+            progress["imagesPerSecond"] = round(record.images_per_second, 3)
+        if record.seconds_left is not None:
+            progress["secondsLeft"] = round(record.seconds_left, 1)
+        return progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A method of one version, as REST calls it."""
+
+    method: Callable[..., Awaitable[Any]]
+    version: vision.Version
+    request_class: Any
+
+    def message(self, body: bytes, parent: str | None) -> Any:
+        """v1's request of a JSON body and the path. Raises `InvalidRequest`."""
+        message = self.version.to_v1(vision.from_json(body, self.request_class()))
+        if parent:
+            message.parent = parent
+        return message
+
+
+def _calls(service: Service, version: vision.Version) -> dict[str, _Call]:
+    calls = {}
+    for verb, name in discovery.VERBS.items():
+        speaker = discovery.speaker(version, name)
+        method = annotate_methods(service, speaker)[name]
+        calls[verb] = _Call(method, speaker, speaker.methods[name])
+    return calls
+
+
+def _counters(record: OperationRecord) -> dict[str, int]:
+    return {
+        "images": record.images,
+        "imagesDone": record.images_done,
+        "imagesFailed": record.images_failed,
+    }
+
+
+def _client(request: Request) -> str:
+    """Which of Google's clients asks; empty if none."""
+    return request.headers.get("x-goog-api-client", "")
+
+
+def _wants_numbers(request: Request) -> bool:
+    return "enum-encoding=int" in request.query_params.get("$alt", "")
+
+
+def _text(reply: Any, enum_numbers: bool) -> bytes:
+    """The JSON of a message, or of a tree that has been made of one already."""
+    if isinstance(reply, dict):
+        return vision.dump_json(reply)
+    return vision.to_json(reply, enum_numbers=enum_numbers)
 
 
 def _list_request(request: Request, name: str) -> Any:
@@ -171,14 +276,13 @@ async def _body(request: Request) -> bytes:
     unpack = zlib.decompressobj(wbits=31) if packing == "gzip" else None
     body = bytearray()
     try:
-        async with asyncio.timeout(MESSAGE_SECONDS):
-            async for piece in request.stream():
-                if unpack is not None:
-                    body += unpack.decompress(piece, MAX_PAYLOAD + 1 - len(body))
-                else:
-                    body += piece
-                if len(body) > MAX_PAYLOAD or (unpack is not None and unpack.unconsumed_tail):
-                    raise _payload_too_large()
+        async for piece in arriving(request):
+            if unpack is not None:
+                body += unpack.decompress(piece, MAX_PAYLOAD + 1 - len(body))
+            else:
+                body += piece
+            if len(body) > MAX_PAYLOAD or (unpack is not None and unpack.unconsumed_tail):
+                raise _payload_too_large()
     except TimeoutError:
         raise InvalidRequest(
             f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."

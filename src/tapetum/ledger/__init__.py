@@ -75,6 +75,21 @@ class OperationRecord:
     error_message: str = ""
     principal: str = ""
 
+    @property
+    def images_per_second(self) -> float | None:
+        """Images done in the time from the operation's start to its last news, waiting for
+        others included; ``None`` as long as none is."""
+        seconds = (self.updated - self.created) / SECOND
+        return self.images_done / seconds if self.images_done and seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the images that remain take at that rate; ``None`` if it cannot be said."""
+        rate = self.images_per_second
+        if rate is None or self.state.ended:
+            return None
+        return (self.images - self.images_done) / rate
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

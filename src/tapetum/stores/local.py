@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from tapetum.errors import (
     InvalidObjectName,
@@ -41,48 +43,70 @@ class LocalStore:
         self._scratch = scratch
 
     def get(self, key: str, limit: int) -> bytes:
-        with _errors(key):
-            descriptor = os.open(self._inside(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as file:
-                status = os.fstat(descriptor)
-                if not stat.S_ISREG(status.st_mode):
-                    raise ObjectNotFound(f"{key} is not a file.")
-                if status.st_size > limit:
-                    raise ObjectTooLarge(f"{key} has {status.st_size} bytes; the limit is {limit}.")
-                content = file.read(limit + 1)
+        with _errors(key), self.open(key) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise ObjectTooLarge(f"{key} has {size} bytes; the limit is {limit}.")
+            content = file.read(limit + 1)
         if len(content) > limit:
             raise ObjectTooLarge(f"{key} has more than {limit} bytes.")
         return content
 
+    def open(self, key: str) -> BinaryIO:
+        """The object as a file to read from, for those who cannot hold it whole."""
+        with _errors(key):
+            descriptor = os.open(self._inside(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            file = os.fdopen(descriptor, "rb")
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                file.close()
+                raise ObjectNotFound(f"{key} is not a file.")
+            return file
+
     def put(self, key: str, content: bytes, content_type: str) -> None:
+        upload = self.begin(key)
+        try:
+            upload.write(content)
+            upload.commit()
+        finally:
+            upload.close()
+
+    def begin(self, key: str) -> Upload:
+        """Begin to write an object piece by piece."""
         with _errors(key):
             target = self._inside(key)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError) as error:
-                raise ObjectForbidden(f"{key}: a part of its folder is a file.") from error
             if target.is_dir():
                 raise ObjectForbidden(f"{key} is a folder.")
-            try:
-                _replace(target, content, self._scratch or target.parent)
-            except OSError as error:
-                if error.errno != errno.EXDEV or self._scratch is None:
-                    raise
-                _replace(target, content, target.parent)
+            folder = self._scratch
+            if folder is None:
+                folder = target.parent
+                _make_folder(folder, key)
+            folder.mkdir(parents=True, exist_ok=True)
+            return Upload(key, lambda: self._inside(key), folder)
 
     def list(self, prefix: str) -> Iterator[str]:
-        folder = check_prefix(prefix).removesuffix("/")
+        check_prefix(prefix)
+        yield from self.page(prefix)
+
+    def page(self, prefix: str, after: str = "", *, deep: bool = True) -> Iterator[str]:
+        """The keys that start with ``prefix`` and come after ``after``, in the order of their
+        characters. Without ``deep``, the folders right below the prefix's own, with their slash,
+        stand for what is in them."""
+        folder = prefix.rpartition("/")[0]
         with _errors(prefix or "."):
             root = self._existing_root()
             top = self._inside(folder) if folder else root
             if not top.is_dir():
                 return
-        yield from _walk(top, prefix, root)
+        yield from _walk(top, f"{folder}/" if folder else "", root, prefix, after, deep=deep)
 
     def delete(self, key: str) -> None:
         with _errors(key):
             self._inside(key)
             (self._root / key).unlink()  # of a link, the link
+
+    def exists(self) -> bool:
+        """Whether there is such a folder."""
+        return self._root.is_dir()
 
     def _existing_root(self) -> Path:
         """The root without links, or `ObjectForbidden`: a bucket that does not exist cannot be
@@ -101,30 +125,84 @@ class LocalStore:
         return path
 
 
-def _replace(target: Path, content: bytes, folder: Path) -> None:
-    """Write ``target`` whole, by way of a file in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / f"{_STAGED}{secrets.token_hex(8)}"
-    try:
-        with staged.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(target)
-    except BaseException:
+class Upload:
+    """An object on its way into a bucket: written piece by piece, there whole at `commit`, or
+    never. `close` it in any case. ``folder`` holds it meanwhile."""
+
+    def __init__(self, key: str, place: Callable[[], Path], folder: Path) -> None:
+        self._key = key
+        self._place = place  # asked again at the end: links may have been made meanwhile
+        self._staged = folder / f"{_STAGED}{secrets.token_hex(8)}"
+        self._file = self._staged.open("xb")
+        self.size = 0
+
+    def write(self, piece: bytes) -> None:
+        with _errors(self._key):
+            self._file.write(piece)
+        self.size += len(piece)
+
+    def commit(self) -> None:
+        """Put the object in its place, over what was there."""
+        with _errors(self._key):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            target = self._place()
+            _make_folder(target.parent, self._key)
+            try:
+                self._staged.replace(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self._cross(target)
+
+    def close(self) -> None:
+        """Let go of the file, and of what was not committed."""
         with suppress(OSError):
-            staged.unlink(missing_ok=True)
-        raise
+            self._file.close()
+        with suppress(OSError):
+            self._staged.unlink(missing_ok=True)
+
+    def _cross(self, target: Path) -> None:
+        """Onto the other file system, and only there to its name."""
+        beside = target.parent / self._staged.name
+        try:
+            with self._staged.open("rb") as source, beside.open("xb") as copy:
+                shutil.copyfileobj(source, copy)
+                copy.flush()
+                os.fsync(copy.fileno())
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
-def _walk(folder: Path, prefix: str, root: Path) -> Iterator[str]:
-    with _errors(prefix):
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", root)
-        elif _is_object(entry, root):
-            yield f"{prefix}{entry.name}"
+def _make_folder(folder: Path, key: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ObjectForbidden(f"{key}: a part of its folder is a file.") from error
+
+
+def _walk(
+    folder: Path, above: str, root: Path, prefix: str = "", after: str = "", *, deep: bool = True
+) -> Iterator[str]:
+    """The keys in ``folder``, whose own is ``above``; see `LocalStore.page`."""
+    with _errors(above or "."):
+        keys = [
+            (f"{above}{entry.name}{'/' if entry.is_dir(follow_symlinks=False) else ''}", entry)
+            for entry in os.scandir(folder)
+        ]
+    for key, entry in sorted(keys, key=lambda one: one[0]):
+        if not key.startswith(prefix):
+            continue
+        if not key.endswith("/"):
+            if key > after and _is_object(entry, root):
+                yield key
+        elif not deep:
+            inside = _walk(Path(entry.path), key, root)
+            if key > after and next(inside, None) is not None:
+                yield key
+        elif key > after or after.startswith(key):
+            yield from _walk(Path(entry.path), key, root, "", after)
 
 
 def _is_object(entry: os.DirEntry[str], root: Path) -> bool:

@@ -7,10 +7,11 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from tapetum.errors import InvalidObjectName, ObjectForbidden
+from tapetum.errors import InvalidObjectName, ObjectExists, ObjectForbidden, ObjectNotFound
 from tapetum.principal import ANYBODY, Principal
 from tapetum.settings import BucketRule
 from tapetum.stores import Store
@@ -82,6 +83,70 @@ class Stores:
             name = key[len(prefix) :]
             yield folder + (quote(name) if is_quoted else name)
 
+    # --- local buckets as things of their own -------------------------------------------------
+
+    def local(self, bucket: str, *, writable: bool = False) -> LocalStore:
+        """The local bucket of ``gs://bucket``; `ObjectNotFound` if there is none of that name.
+
+        Whoever may not use the bucket is told so, `ObjectForbidden`, whether it is there or not.
+        To read from it is also for those who only write there: results are theirs to look at.
+        """
+        if not _BUCKET.fullmatch(bucket):
+            raise _no_local(bucket)
+        if not (self._may_write(bucket) if writable else self._may_see(bucket)):
+            raise _not_theirs(bucket)
+        store = self._bucket("gs", bucket)
+        if not isinstance(store, LocalStore) or not store.exists():
+            raise _no_local(bucket)
+        return store
+
+    def local_buckets(self) -> Sequence[str]:
+        """The names of the local buckets that the principal may use, in order."""
+        names = {path.name for path in self._buckets_dir.iterdir()}
+        names |= {rule.pattern.removeprefix("gs://") for rule in self._rules.values()}
+        return sorted(name for name in names if self._is_local(name))
+
+    def make_bucket(self, bucket: str) -> None:
+        """Make the folder of a new local bucket. Raises `ObjectExists`, `InvalidObjectName`, and
+        `ObjectForbidden` where a rule says that the bucket is elsewhere, or to a principal who
+        may not write there."""
+        if not _BUCKET.fullmatch(bucket):
+            raise InvalidObjectName(f"{bucket!r} is not a bucket name.")
+        if not self._may_write(bucket):
+            raise _not_theirs(bucket)
+        if self._rule_of("gs", bucket) is not None:
+            raise ObjectForbidden(f"The bucket {bucket} is not a folder of this server.")
+        try:
+            (self._buckets_dir / bucket).mkdir()
+        except FileExistsError:
+            raise ObjectExists(f"There is a bucket {bucket} already.") from None
+
+    def drop_bucket(self, bucket: str) -> None:
+        """Remove an empty local bucket. Raises `ObjectExists` when it is not empty, and
+        `ObjectForbidden` as `make_bucket` does."""
+        if not self._may_write(bucket):
+            raise _not_theirs(bucket)
+        if self._rule_of("gs", bucket) is not None:
+            raise ObjectForbidden(f"The bucket {bucket} is not a folder of this server.")
+        if next(self.local(bucket).page(""), None) is not None:
+            raise ObjectExists(f"The bucket {bucket} is not empty.")
+        _remove_folders(self._buckets_dir / bucket)
+
+    def _is_local(self, bucket: str) -> bool:
+        try:
+            self.local(bucket)
+        except (ObjectNotFound, ObjectForbidden):
+            return False
+        return True
+
+    def _may_see(self, bucket: str) -> bool:
+        return self._principal.may_read(f"gs://{bucket}") or self._may_write(bucket)
+
+    def _may_write(self, bucket: str) -> bool:
+        return self._principal.may_write(f"gs://{bucket}")
+
+    # ------------------------------------------------------------------------------------------
+
     def _find(self, uri: str, allowed: Callable[[str], bool]) -> tuple[Store, str]:
         scheme = scheme_of(uri)
         if scheme in ("", "file"):
@@ -112,7 +177,7 @@ class Stores:
             return store
 
     def _make(self, scheme: str, bucket: str) -> Store:
-        rule = self._rules.get(f"{scheme}://{bucket}") or self._rules.get(f"{scheme}://")
+        rule = self._rule_of(scheme, bucket)
         if rule is not None:
             return _store_of(rule, bucket)
         if scheme == "gs":
@@ -121,6 +186,27 @@ class Stores:
             f"{scheme}://{bucket}: this server is not set up for {scheme}:// URIs. Add a line for "
             f'"{scheme}://" to [buckets] in the settings file.'
         )
+
+    def _rule_of(self, scheme: str, bucket: str) -> BucketRule | None:
+        return self._rules.get(f"{scheme}://{bucket}") or self._rules.get(f"{scheme}://")
+
+
+def _no_local(bucket: str) -> ObjectNotFound:
+    return ObjectNotFound(f"There is no local bucket {bucket}.")
+
+
+def _not_theirs(bucket: str) -> ObjectForbidden:
+    return ObjectForbidden(f"gs://{bucket}: the caller may not use this bucket.")
+
+
+def _remove_folders(top: Path) -> None:
+    """Remove empty folders, links not followed: a file that is there after all stays."""
+    if top.is_symlink():
+        top.unlink()
+        return
+    for folder, _, _ in os.walk(top, topdown=False):
+        with suppress(OSError):
+            Path(folder).rmdir()
 
 
 def _store_of(rule: BucketRule, bucket: str) -> Store:
