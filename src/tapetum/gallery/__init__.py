@@ -22,7 +22,7 @@ and `.joined` implement it. It is called from several threads at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -240,10 +240,6 @@ class Galleries(Protocol):
     ) -> list[Copy]:
         """Reference images whose hash (of quality 50 or more) differs from one of ``hashes``,
         ``uint8[n, 32]``, in at most ``distance`` bits; nearest first, each once."""
-        ...
-
-    def digests(self, gallery: Gallery) -> Iterator[str]:
-        """Every reference image's digest, oldest first, streamed."""
         ...
 
     def tend(self, gallery: Gallery) -> None:
