@@ -90,6 +90,49 @@ def annotator(stores: Stores, detector: BrightnessDetector) -> Iterator[Annotato
     made.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    value: int
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quadrupled:
+    value: int
+    project: str
+
+
+class Doubler:
+    signal = Doubled
+    needs = (Brightness,)
+
+    def side(self, width: int, height: int) -> int:
+        return 1
+
+    def recognise(self, picture, signals) -> Doubled:
+        return Doubled(2 * round(signals.of(Brightness).value), picture.project)
+
+
+class Quadrupler:
+    signal = Quadrupled
+    needs = (Doubled,)
+
+    def side(self, width: int, height: int) -> int:
+        return 1
+
+    def recognise(self, picture, signals) -> Quadrupled:
+        return Quadrupled(2 * signals.of(Doubled).value, signals.of(Doubled).project)
+
+
+class QuadrupledLabel:
+    type = LABEL
+    needs = (Quadrupled,)
+
+    def describe(self, ask: Ask, signals, response) -> None:
+        found = signals.of(Quadrupled)
+        response.label_annotations.add(description=f"{found.project} {found.value}", score=0.5)
+
+
 def request(uri: str = "", content: bytes = b"", features: Sequence[int] = (LABEL,)):
     made = vision.AnnotateImageRequest()
     made.image.content = content
@@ -298,3 +341,31 @@ def test_two_tasks_side_by_side_do_not_mix(annotator, tmp_path):
         for name in ("0", "255")
     }
     assert words == {"0": {"Dark"}, "255": {"Light"}}
+
+
+def test_recognisers_run_after_what_they_need_and_know_the_project(stores, tmp_path):
+    annotator = Annotator(
+        stores,
+        [BrightnessDetector()],
+        [QuadrupledLabel()],
+        recognisers=[Quadrupler(), Doubler()],
+        project="house",
+    )
+
+    def said(parent: str) -> str:
+        batch = vision.BatchAnnotateImagesRequest(
+            parent=parent, requests=[request(content=png(20))]
+        )
+        answer = annotator.annotate(batch.SerializeToString())
+        responses = vision.BatchAnnotateImagesResponse.FromString(answer).responses
+        return responses[0].label_annotations[0].description
+
+    try:
+        assert said("") == "house 80"
+        assert said("projects/mine/locations/eu") == "mine 80"
+        job = task([request(content=png(30))], operation="projects/other/operations/7")
+        annotator.run(job, heard().lease)
+        written = shard(tmp_path, "output-1-to-1.json")[0]["labelAnnotations"]
+        assert written[0]["description"] == "other 120"
+    finally:
+        annotator.close()

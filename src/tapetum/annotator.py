@@ -6,13 +6,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
 from itertools import islice
 from typing import Any
 
 from tapetum import assemble, fetch, validate, vision
 from tapetum.decode import decode
-from tapetum.detectors import Detector, Signals
+from tapetum.detectors import Detector, Recogniser, Signals
 from tapetum.errors import FeatureNotAvailable, ImageError, ImageFailed
 from tapetum.features import Ask, Feature
 from tapetum.lease import Lease
@@ -51,8 +52,9 @@ class _Look:
 class Annotator:
     """Looks at images and says what the features asked for say.
 
-    Holds no state of any one task and is used by many threads at once. ``detectors`` are run at
-    most once per image each, only those that the asked features need.
+    Holds no state of any one task and is used by many threads at once. ``detectors`` and
+    ``recognisers`` are run at most once per image each, only those that the asked features need.
+    ``project`` owns the requests that name no parent.
     """
 
     def __init__(
@@ -60,9 +62,16 @@ class Annotator:
         stores: Stores,
         detectors: Iterable[Detector[Any]],
         features: Iterable[Feature],
+        recognisers: Iterable[Recogniser[Any]] = (),
+        project: str = "",
     ) -> None:
         self._stores = stores
+        self._project = project
         self._detectors = {detector.signal: detector for detector in detectors}
+        by_signal = {recogniser.signal: recogniser for recogniser in recognisers}
+        order = TopologicalSorter({kind: one.needs for kind, one in by_signal.items()})
+        #: Each after those whose signals it needs.
+        self._recognisers = {k: by_signal[k] for k in order.static_order() if k in by_signal}
         self._features = {feature.type: feature for feature in features}
         self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
 
@@ -84,8 +93,10 @@ class Annotator:
 
     def annotate(self, requests: bytes) -> bytes:
         """Answer a serialized ``BatchAnnotateImagesRequest`` with a serialized response."""
-        looks = vision.BatchAnnotateImagesRequest.FromString(requests).requests
-        response = vision.BatchAnnotateImagesResponse(responses=self._answers(looks, WINDOW))
+        request = vision.BatchAnnotateImagesRequest.FromString(requests)
+        project = validate.parent_of(request.parent)[0] or self._project
+        answers = self._answers(request.requests, WINDOW, project)
+        response = vision.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
 
     def close(self) -> None:
@@ -100,7 +111,7 @@ class Annotator:
         if task.careful:
             answers = self._careful_answers(task, requests, start, lease)
         else:
-            answers = self._answers(requests, WINDOW, lease.check)
+            answers = self._answers(requests, WINDOW, task.project, lease.check)
         for position, (request, response) in enumerate(zip(requests, answers, strict=True), start):
             uri = fetch.uri_of(request.image)
             if uri:
@@ -127,12 +138,13 @@ class Annotator:
                 yield look.response
             else:
                 lease.started(position)
-                yield from self._answers([request], 1, lease.check)
+                yield from self._answers([request], 1, task.project, lease.check)
 
     def _answers(
         self,
         requests: Iterable[Any],
         window: int,
+        project: str,
         before_each: Callable[[], None] = lambda: None,
     ) -> Iterator[Any]:
         """Responses in order of ``requests``; ``before_each`` may stop the work by raising."""
@@ -141,9 +153,13 @@ class Annotator:
             looks = []
             for request, content in batch:
                 before_each()
-                looks.append(self._opened(request, content))
+                looks.append(self._opened(request, content, project))
             for signal, detector in self._detectors.items():
                 self._detect(detector, [look for look in looks if signal in self._needs(look)])
+            for signal, recogniser in self._recognisers.items():
+                for look in looks:
+                    if signal in self._needs(look):
+                        self._recognise(recogniser, look)
             for look in looks:
                 self._describe(look)
                 yield look.response
@@ -162,12 +178,13 @@ class Annotator:
             for _, content in coming:
                 content.cancel()
 
-    def _opened(self, request: Any, content: Future[bytes]) -> _Look:
+    def _opened(self, request: Any, content: Future[bytes], project: str) -> _Look:
         """The image decoded as large as the features asked for want it; an error in its place."""
         look = _Look(request)
         try:
             look.asks = validate.image_asks(request)
-            look.picture = decode(content.result(), lambda w, h: self._side(look, w, h))
+            picture = decode(content.result(), lambda w, h: self._side(look, w, h))
+            look.picture = replace(picture, project=project)
         except ImageError as error:
             look.refuse(error)
         except Exception:
@@ -176,15 +193,22 @@ class Annotator:
         return look
 
     def _side(self, look: _Look, width: int, height: int) -> int:
-        sides = (self._detectors[signal].side(width, height) for signal in self._needs_of(look))
-        return max(sides, default=1)
+        makers = (
+            self._detectors.get(signal) or self._recognisers[signal]
+            for signal in self._needs_of(look)
+        )
+        return max((maker.side(width, height) for maker in makers), default=1)
 
     def _needs(self, look: _Look) -> set[type]:
         return self._needs_of(look) if look.picture is not None else set()
 
     def _needs_of(self, look: _Look) -> set[type]:
         features = (self._features.get(kind) for kind in look.asks)
-        return {need for feature in features if feature is not None for need in feature.needs}
+        needs = {need for feature in features if feature is not None for need in feature.needs}
+        for signal in reversed(self._recognisers):
+            if signal in needs:
+                needs.update(self._recognisers[signal].needs)
+        return needs
 
     def _detect(self, detector: Detector[Any], looks: Sequence[_Look]) -> None:
         """Give each look the detector's signal. One that fails does not fail the others."""
@@ -202,6 +226,15 @@ class Annotator:
             return
         for look, signal in zip(looks, signals, strict=True):
             look.signals.add(signal)
+
+    def _recognise(self, recogniser: Recogniser[Any], look: _Look) -> None:
+        """Give the look the recogniser's signal."""
+        if look.picture is None:
+            return
+        try:
+            look.signals.add(recogniser.recognise(look.picture, look.signals))
+        except Exception:
+            log.exception("the recogniser of %s failed", recogniser.signal.__name__)
 
     def _describe(self, look: _Look) -> None:
         if look.picture is None:
