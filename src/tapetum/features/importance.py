@@ -50,7 +50,7 @@ def importance(signals: Signals, width: int, height: int) -> Floats:
 
 def _around(quad: NDArray[np.float32]) -> Box:
     """The upright box around the corners ``quad`` (``4×2``)."""
-    x0, y0, x1, y1 = *quad.min(axis=0).tolist(), *quad.max(axis=0).tolist()
+    (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
     return x0, y0, x1, y1
 
 
