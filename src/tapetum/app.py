@@ -17,17 +17,19 @@ from typing import Any
 import uvicorn
 
 from tapetum.annotator import Annotator
-from tapetum.detectors import Detector
+from tapetum.detectors import Detector, Recogniser
 from tapetum.detectors.adult import AdultDetector
 from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.colours import ColourDetector
 from tapetum.detectors.face_glance import FaceGlancer
 from tapetum.detectors.faces import FaceDetector
+from tapetum.detectors.keypoints import KeypointDetector
 from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.detectors.surface import SurfaceDetector
 from tapetum.detectors.text import TextDetector
+from tapetum.detectors.web import WebMatcher
 from tapetum.dispatch import Dispatcher
 from tapetum.door import front, grpc, rest
 from tapetum.errors import SettingsError
@@ -40,11 +42,16 @@ from tapetum.features.objects import ObjectLocalization
 from tapetum.features.properties import ImageProperties
 from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.features.text import TextDetection
+from tapetum.features.web import WebDetection
+from tapetum.gallery import Galleries
+from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.sqlite import SqliteGalleries
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.reference import embedding_model
 from tapetum.service import Service
 from tapetum.settings import BucketRule, Settings
 from tapetum.stores.router import Stores
@@ -81,6 +88,11 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
     ]
 
 
+def recognisers(sessions: Sessions, galleries: Galleries) -> list[Recogniser[Any]]:
+    """One recogniser per kind of signal that is looked up in galleries."""
+    return [WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions))]
+
+
 def features() -> list[Feature]:
     """One feature per feature type this server answers."""
     return [
@@ -91,19 +103,42 @@ def features() -> list[Feature]:
         ObjectLocalization(),
         SafeSearchDetection(),
         TextDetection(),
+        WebDetection(),
     ]
+
+
+def own_galleries(settings: Settings) -> SqliteGalleries:
+    """The galleries in the data folder, which is made if need be."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"The data folder cannot be made: {error}.") from error
+    model = embedding_model(Manifest.packaged())
+    return SqliteGalleries(settings.data_dir / "galleries.sqlite", model)
 
 
 class Engine:
     """Everything behind the doors: stores, models, ledger, workers, service."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, stores: Stores, niceness: int = 0
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        stores: Stores,
+        galleries: Galleries,
+        niceness: int = 0,
     ) -> None:
         self.stores = stores
         self.ledger = ledger
+        self.galleries = galleries
         self.sessions = Sessions(Manifest.packaged())
-        self.annotator = Annotator(stores, detectors(self.sessions), features())
+        self.annotator = Annotator(
+            stores,
+            detectors(self.sessions),
+            features(),
+            recognisers(self.sessions, galleries),
+            settings.project,
+        )
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
         self.service = Service(ledger, self.executor, self.dispatcher, settings.project)
@@ -118,14 +153,17 @@ class Engine:
             raise SettingsError(f"The data folder cannot be made: {error}.") from error
         ledger = SqlLedger(settings.data_dir / "ledger.sqlite")
         stores = Stores(settings.buckets_dir, settings.bucket_rules, _web(settings))
-        return cls(settings, ledger, stores, TASK_NICENESS)
+        return cls(settings, ledger, stores, own_galleries(settings), TASK_NICENESS)
 
     @classmethod
     def of_command_line(cls, settings: Settings) -> Engine:
         """For one command of one person: a ledger in memory, and this machine's files too."""
         rules = (*_COMMAND_LINE_RULES, *settings.bucket_rules)
         stores = Stores(settings.buckets_dir, rules, _web(settings), files=True)
-        return cls(settings, MemoryLedger(), stores)
+        # Galleries are read where there are some; a command that only reads makes no file.
+        is_kept = (settings.data_dir / "galleries.sqlite").exists()
+        galleries = own_galleries(settings) if is_kept else MemoryGalleries()
+        return cls(settings, MemoryLedger(), stores, galleries)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -139,6 +177,7 @@ class Engine:
             self.annotator.close()
             self.service.close()
             self.ledger.close()
+            self.galleries.close()
 
 
 def _web(settings: Settings) -> WebStore | None:

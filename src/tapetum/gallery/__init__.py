@@ -34,6 +34,11 @@ from numpy.typing import NDArray
 DIMENSIONS = 1280
 #: Bytes of a PDQ hash.
 PDQ_BYTES = 32
+#: Keys of a web gallery's entries that are no images but give words an id: what follows is the
+#: word, case-folded; the entry's ``name`` and ``mid`` are what an answer says of it.
+ENTITY_PREFIX = "entity:"
+#: Mentions of one entry that are read: the first by URL.
+MOST_MENTIONS = 100
 #: The project whose galleries every project sees.
 EVERYONE = ""
 
@@ -211,7 +216,8 @@ class Galleries(Protocol):
     def size(self, gallery: Gallery) -> Size: ...
 
     def entry(self, gallery: Gallery, key: str) -> Entry:
-        """Raises `tapetum.errors.EntryNotFound`."""
+        """An entry and its mentions, at most `MOST_MENTIONS`. Raises
+        `tapetum.errors.EntryNotFound`."""
         ...
 
     def entries(self, gallery: Gallery, after: str = "", limit: int = 1000) -> list[Entry]:
@@ -223,7 +229,12 @@ class Galleries(Protocol):
         ...
 
     def known(self, gallery: Gallery, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
-        """Which of ``digests`` the gallery holds, and under which entries."""
+        """Which of ``digests`` the gallery holds, looked at with the weights in use, and under
+        which entries."""
+        ...
+
+    def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
+        """At most ``limit`` mentions, spread over the gallery."""
         ...
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:

@@ -15,6 +15,7 @@ from tapetum.gallery import (
     Galleries,
     Gallery,
     Kind,
+    Mention,
     Near,
     Reference,
     Size,
@@ -74,6 +75,9 @@ class JoinedGalleries(Galleries):
 
     def known(self, gallery: Gallery, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
         return self._place(gallery).known(gallery, digests)
+
+    def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
+        return self._place(gallery).pages(gallery, limit)
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
         return self._place(gallery).local_features(gallery, references)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tapetum.gallery import (
     EVERYONE,
+    MOST_MENTIONS,
     Copy,
     Entry,
     Galleries,
@@ -122,7 +123,7 @@ class MemoryGalleries(Galleries):
         with self._lock:
             held = self._entry_of(gallery, key)
             mentions = held.mentions[key]
-            ordered = tuple(mentions[url] for url in sorted(mentions))
+            ordered = tuple(mentions[url] for url in sorted(mentions)[:MOST_MENTIONS])
             return replace(held.entries[key], mentions=ordered)
 
     def entries(self, gallery: Gallery, after: str = "", limit: int = 1000) -> list[Entry]:
@@ -144,6 +145,11 @@ class MemoryGalleries(Galleries):
                 if reference.digest in wanted:
                     found.setdefault(reference.digest, []).append(key)
         return found
+
+    def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
+        with self._lock:
+            said = [one for page in self._held(gallery).mentions.values() for one in page.values()]
+        return said[:: max(1, -(-len(said) // limit))]
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
         with self._lock:

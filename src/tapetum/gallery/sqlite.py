@@ -23,6 +23,7 @@ from tapetum.errors import GalleryBroken
 from tapetum.gallery import (
     DIMENSIONS,
     EVERYONE,
+    MOST_MENTIONS,
     Calibration,
     Copy,
     Entry,
@@ -162,8 +163,8 @@ class SqliteGalleries(Galleries):
             found = rows.execute(f"{_ENTRY} WHERE id = ?", (of_entry,)).fetchone()
             mentions = rows.execute(
                 "SELECT page_url, title, alt, caption, language FROM mentions "
-                "WHERE entry = ? ORDER BY page_url",
-                (of_entry,),
+                "WHERE entry = ? ORDER BY page_url LIMIT ?",
+                (of_entry, MOST_MENTIONS),
             ).fetchall()
         return replace(_entry(found), mentions=tuple(Mention(*row) for row in mentions))
 
@@ -192,15 +193,32 @@ class SqliteGalleries(Galleries):
         found: dict[str, list[str]] = {}
         with self._read() as rows:
             number = _number(rows, gallery)
-            for digest, key in _each(
+            for digest, key, model in _each(
                 rows,
-                "SELECT digest, key FROM reference_images r JOIN entries e ON e.id = r.entry "
+                "SELECT digest, key, model FROM reference_images r "
+                "JOIN entries e ON e.id = r.entry "
                 "WHERE r.gallery = {number} AND digest IN ({marks}) ORDER BY r.id",
                 digests,
                 number,
             ):
-                found.setdefault(digest, []).append(key)
+                if model == self.model:
+                    found.setdefault(digest, []).append(key)
         return found
+
+    def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
+        with self._read() as rows:
+            number = _number(rows, gallery)
+            count = rows.execute(
+                "SELECT count(*) FROM mentions m JOIN entries e ON e.id = m.entry "
+                "WHERE e.gallery = ?",
+                (number,),
+            ).fetchone()[0]
+            found = rows.execute(
+                "SELECT page_url, title, alt, caption, m.language FROM mentions m "
+                "JOIN entries e ON e.id = m.entry WHERE e.gallery = ? AND m.entry % ? = 0 LIMIT ?",
+                (number, max(1, -(-count // limit)), limit),
+            ).fetchall()
+        return [Mention(*row) for row in found]
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
         with self._read() as rows:
@@ -256,6 +274,12 @@ class SqliteGalleries(Galleries):
     def tend(self, gallery: Gallery) -> None:
         with self._read() as rows:
             self._search(_number(rows, gallery)).tend(rows)
+
+    def damage(self) -> list[str]:
+        """What SQLite finds wrong with the file, as sentences."""
+        with self._read() as rows:
+            found = [row[0] for row in rows.execute("PRAGMA integrity_check")]
+        return [f"{self.path}: {line}" for line in found if line != "ok"]
 
     def close(self) -> None:
         with self._lock:
