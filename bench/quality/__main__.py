@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.quality import contact_sheet, crops, faces, labels, objects, safe_search
+from bench.quality import contact_sheet, crops, faces, labels, objects, safe_search, web
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +23,7 @@ _PARTS: dict[str, Callable[[Path], Rows]] = {
     "faces": lambda data: faces.measure(data / "faces", data / "emotion"),
     "labels": labels.measure,
     "safe_search": safe_search.measure,
+    "web": web.measure,
     "crops": crops.measure,
 }
 

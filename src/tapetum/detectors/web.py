@@ -9,9 +9,10 @@ of, so windows of it are looked up too.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -29,17 +30,37 @@ from tapetum.picture import Picture
 
 log = logging.getLogger(__name__)
 
+#: Reference number → entry's key, similarity.
+Proposed: TypeAlias = Mapping[int, tuple[str, float]]
+
 PROPOSED = 10
-"""Nearest embeddings that geometry looks at, of the picture and of all its windows together."""
+"""Nearest embeddings that geometry looks at."""
 
 RELATED = 0.35
 """Cosine below which geometry need not look: a quarter of a picture and the whole have 0.5."""
 
 INLIERS = 12
-"""Keypoints that one homography carries over between pictures that share a part."""
+"""Keypoints that one homography carries over between pictures that share a part. On the set of
+`bench/quality/web.py` copies have 17 and more, unrelated pictures up to 27; hence `FLAT`."""
 
-COVERED = 0.9
-"""Of either picture, and of its keypoints, is where the two agree: the same picture."""
+FLAT, SQUASHED, SURE = 0.25, 1.6, 60
+"""A copy is shifted, scaled, turned or squeezed, but not seen at a slant: its homography has less
+perspective across the picture than `FLAT`, and stretches one way less than `SQUASHED` times the
+other. Unrelated pictures agree only by odd slants (0.4 and 1.4 or more). What has `SURE` keypoints
+may be at a slant: a photograph of a poster."""
+
+COVERED, LEVEL = 0.92, 2.0
+"""Of either picture is where the two agree, and so many degrees at most are between them: the same
+picture. A crop of 90 % is a part."""
+
+CELLS, FEWEST = 6, 4
+"""Per side of a picture. Of the cells with at least `FEWEST` keypoints `EVERYWHERE` must agree."""
+
+EVERYWHERE = 0.9
+"""A caption laid over a picture leaves cells of either that nothing agrees in."""
+
+ALMOST = 38
+"""Differing bits of two hashes up to which an agreement that covers both is one everywhere."""
 
 MIRRORED, MIRROR_TRIES = 0.6, 3
 """Nearest embeddings at least so similar, and so many of them, are tried mirrored too."""
@@ -50,8 +71,9 @@ SIMILAR = 0.6
 MOST_SIMILAR = 50
 """Similar images looked for; a request may ask for fewer."""
 
-WINDOWS = 3
-"""Windows per row and column, each half the picture wide and high."""
+WINDOWS, WINDOWS_TRIED, WINDOW_PROPOSED = 3, 3, 2
+"""Windows per row and column, each half the picture wide and high; how many of them, those with
+the most similar embeddings, geometry looks at, and the embeddings nearest to each that it tries."""
 
 SMALLEST_WINDOW = 64
 """Pixels: what is shown smaller in a collage is not looked for."""
@@ -202,33 +224,28 @@ class _Look:
     def found(self, galleries: Galleries, gallery: Gallery) -> Iterator[_Found]:
         """Entries of ``gallery`` that are copies of the picture, share a part with it, or are
         like it, in no order."""
-        copied: set[str] = set()
-        is_whole = False
-        for copy in self._copies(galleries, gallery):
-            way = "full" if copy.turn == 0 else "partial"
-            is_whole = is_whole or way == "full"
-            copied.add(copy.entry)
-            yield _Found(copy.entry, way, 1.0)
+        copies = self._copies(galleries, gallery)
+        verdicts = [
+            _Found(copy.entry, "full" if copy.turn == 0 else "partial", 1.0)
+            for copy in copies
+            if copy.distance <= COPY
+        ]
+        known = {one.entry for one in verdicts}
         near = galleries.nearest(gallery, self._embedding, MOST_SIMILAR)
-        proposed = {
-            one.reference: (one.entry, one.similarity)
-            for one in near[:PROPOSED]
-            if one.similarity >= RELATED and one.entry not in copied
-        }
-        verdicts = list(self._verdicts(galleries, gallery, proposed))
-        is_whole = is_whole or any(one.way == "full" for one in verdicts)
-        if not is_whole:  # a collage shows no image in full
-            seen = set(proposed)
-            windows = {
-                reference: it
-                for reference, it in self._of_windows(galleries, gallery).items()
-                if reference not in seen and it[0] not in copied
-            }
-            verdicts += self._verdicts(galleries, gallery, windows)
-        if not is_whole and not copied and not verdicts:
+        proposed = {copy.reference: (copy.entry, 0.0) for copy in copies if copy.turn == 0}
+        for one in near[:PROPOSED]:
+            if one.similarity >= RELATED:
+                proposed[one.reference] = one.entry, one.similarity
+        proposed = {number: it for number, it in proposed.items() if it[0] not in known}
+        almost = {copy.reference for copy in copies if copy.turn == 0}
+        verdicts += _verified(galleries, gallery, proposed, lambda: self._features, almost)
+        if not any(one.way == "full" for one in verdicts):  # a collage shows no image in full
+            known = {one.entry for one in verdicts}
+            verdicts += self._of_windows(galleries, gallery, known)
+        if not verdicts:
             verdicts += self._mirrored(galleries, gallery, proposed)
         yield from verdicts
-        known = copied | {one.entry for one in verdicts}
+        known = {one.entry for one in verdicts}
         for one in near:
             if one.similarity >= SIMILAR and one.entry not in known:
                 yield _Found(one.entry, "similar", one.similarity)
@@ -237,37 +254,47 @@ class _Look:
         hashed = hash_of(self._picture)
         if not hashed.says_something:
             return []
-        return galleries.copies(gallery, hashed.hashes, COPY)
-
-    def _verdicts(
-        self, galleries: Galleries, gallery: Gallery, proposed: Mapping[int, tuple[str, float]]
-    ) -> Iterator[_Found]:
-        """Of reference images ``proposed`` (number → entry, similarity) those that geometry
-        confirms."""
-        yield from _verified(galleries, gallery, proposed, lambda: self._features)
+        return galleries.copies(gallery, hashed.hashes, ALMOST)
 
     def _mirrored(
-        self, galleries: Galleries, gallery: Gallery, proposed: Mapping[int, tuple[str, float]]
+        self, galleries: Galleries, gallery: Gallery, proposed: Proposed
     ) -> Iterator[_Found]:
-        """The same for the picture mirrored; such are never full copies."""
-        likely = {
-            reference: it
-            for reference, it in list(proposed.items())[:MIRROR_TRIES]
-            if it[1] >= MIRRORED
-        }
-        for one in _verified(galleries, gallery, likely, lambda: self._mirrored_features):
+        """Reference images that geometry confirms of the picture mirrored."""
+        likely = sorted(proposed.items(), key=lambda one: (-one[1][1], one[0]))[:MIRROR_TRIES]
+        tried = {number: it for number, it in likely if it[1] >= MIRRORED}
+        for one in _verified(galleries, gallery, tried, lambda: self._mirrored_features):
             yield replace(one, way="partial")
 
-    def _of_windows(self, galleries: Galleries, gallery: Gallery) -> dict[int, tuple[str, float]]:
-        """The references nearest to any window: number → (entry, similarity)."""
-        best: dict[int, tuple[str, float]] = {}
-        for embedding in self._window_embeddings:
-            for near in galleries.nearest(gallery, embedding, PROPOSED):
-                known = best.get(near.reference)
-                if near.similarity >= RELATED and (known is None or known[1] < near.similarity):
-                    best[near.reference] = near.entry, near.similarity
-        ordered = sorted(best.items(), key=lambda one: (-one[1][1], one[0]))
-        return dict(ordered[:PROPOSED])
+    def _of_windows(
+        self, galleries: Galleries, gallery: Gallery, known: set[str]
+    ) -> Iterator[_Found]:
+        """Reference images that geometry confirms of a window of the picture."""
+        near = [
+            [
+                one
+                for one in galleries.nearest(gallery, embedding, WINDOW_PROPOSED + len(known))
+                if one.similarity >= RELATED and one.entry not in known
+            ][:WINDOW_PROPOSED]
+            for embedding in self._window_embeddings
+        ]
+        likely = sorted(
+            (number for number, found in enumerate(near) if found),
+            key=lambda number: (-near[number][0].similarity, number),
+        )
+        for number in likely[:WINDOWS_TRIED]:
+            proposed = {
+                one.reference: (one.entry, one.similarity)
+                for one in near[number]
+                if one.entry not in known
+            }
+            for found in _verified(
+                galleries, gallery, proposed, partial(self._features_of, number)
+            ):
+                known.add(found.entry)
+                yield replace(found, way="partial")
+
+    def _features_of(self, window: int) -> LocalFeatures:
+        return self._matcher.keypoints.detect([self._windows[window]])[0].features
 
     @cached_property
     def _features(self) -> LocalFeatures:
@@ -284,70 +311,94 @@ class _Look:
         return self._matcher.keypoints.detect([mirrored])[0].features
 
     @cached_property
-    def _window_embeddings(self) -> list[NDArray[np.float16]]:
+    def _windows(self) -> list[Picture]:
         pixels = self._picture.pixels
         rows, columns = (length // 2 for length in pixels.shape[:2])
         if min(rows, columns) < SMALLEST_WINDOW:
             return []
-        found = []
+        windows = []
         for j in range(WINDOWS):
             for i in range(WINDOWS):
                 y = (pixels.shape[0] - rows) * j // (WINDOWS - 1)
                 x = (pixels.shape[1] - columns) * i // (WINDOWS - 1)
                 window = np.ascontiguousarray(pixels[y : y + rows, x : x + columns])
-                looked = self._matcher.classifier.detect([Picture(window, columns, rows)])
-                found.append(unit(looked[0].embedding))
-        return found
+                windows.append(Picture(window, columns, rows))
+        return windows
+
+    @cached_property
+    def _window_embeddings(self) -> list[NDArray[np.float16]]:
+        looked = self._matcher.classifier.detect(self._windows)
+        return [unit(one.embedding) for one in looked]
 
 
 def _verified(
     galleries: Galleries,
     gallery: Gallery,
-    proposed: Mapping[int, tuple[str, float]],
+    proposed: Proposed,
     features: Callable[[], LocalFeatures],
+    almost: Collection[int] = (),
 ) -> Iterator[_Found]:
+    """Those of the reference images ``proposed`` that geometry confirms. ``almost``: those whose
+    hash is nearly a copy's."""
     blobs = galleries.local_features(gallery, list(proposed)) if proposed else {}
-    for reference, (entry, similarity) in proposed.items():
-        if reference not in blobs:
+    for number, (entry, similarity) in proposed.items():
+        if number not in blobs:
             continue
         try:
-            held = LocalFeatures.unpacked(blobs[reference])
+            held = LocalFeatures.unpacked(blobs[number])
         except InvalidGallery as error:
             log.warning("gallery %s, entry %s: %s", gallery.name, ascii(entry), error.message)
             continue
         match = verified(features(), held)
-        if match is not None and match.inliers >= INLIERS:
-            way = "full" if is_whole(match, features(), held) else "partial"
-            yield _Found(entry, way, similarity, match.inliers)
+        if match is not None and is_copy(match, features().size):
+            is_full = is_whole(match, features(), held, is_almost=number in almost)
+            yield _Found(entry, "full" if is_full else "partial", similarity, match.inliers)
 
 
-def is_whole(match: Match, first: LocalFeatures, second: LocalFeatures) -> bool:
-    """Whether ``match`` covers at least `COVERED` of both pictures: of their areas, and of their
-    keypoints, so that a caption laid over one of them tells."""
+def is_copy(match: Match, size: tuple[int, int]) -> bool:
+    """Whether ``match`` of a picture of ``size`` is one that copying makes."""
+    if match.inliers < INLIERS:
+        return False
+    slant = np.abs(match.homography[2, :2]) @ np.array(size)
+    stretches = np.linalg.svd(match.homography[:2, :2], compute_uv=False)
+    is_flat = slant < FLAT and stretches[0] < SQUASHED * stretches[1]
+    return bool(is_flat) or match.inliers >= SURE
+
+
+def is_whole(match: Match, first: LocalFeatures, second: LocalFeatures, *, is_almost: bool) -> bool:
+    """Whether ``match`` says that two pictures are the same one: level, covering both, and
+    everywhere (taken as read of pictures whose hashes are almost a copy's)."""
+    turned = np.degrees(np.arctan2(match.homography[1, 0], match.homography[0, 0]))
+    if abs(turned) > LEVEL:
+        return False
     width, height = first.size
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], dtype=np.float64)
     seen = cv2.perspectiveTransform(corners, match.homography)[0].astype(np.float32)
     wide, high = second.size
     whole = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], dtype=np.float32)
     area = abs(cv2.contourArea(seen))
-    if not cv2.isContourConvex(seen) or not area:
+    if not area or not cv2.isContourConvex(seen):
         return False
     shared = cv2.intersectConvexConvex(seen, whole)[0]
-    covered = min(shared / area, shared / (wide * high))
-    return covered >= COVERED and all(
-        _share_inside(features.points, inliers) >= COVERED
-        for features, inliers in ((first, match.first), (second, match.second))
+    if min(shared / area, shared / (wide * high)) < COVERED:
+        return False
+    return is_almost or (
+        _spread(first.points, match.first, first.size) >= EVERYWHERE
+        and _spread(second.points, match.second, second.size) >= EVERYWHERE
     )
 
 
-def _share_inside(points: NDArray[np.float32], inliers: NDArray[np.float32]) -> float:
-    """The share of ``points`` in the convex hull of ``inliers``."""
-    hull = cv2.convexHull(inliers)[:, 0]
-    side = np.roll(hull, -1, axis=0) - hull
-    away = points[:, None] - hull
-    turn = side[:, 0] * away[..., 1] - side[:, 1] * away[..., 0]
-    inside = (turn >= -1e-3).all(axis=1) | (turn <= 1e-3).all(axis=1)
-    return float(inside.mean())
+def _spread(
+    points: NDArray[np.float32], inliers: NDArray[np.float32], size: tuple[int, int]
+) -> float:
+    """Of the cells of a picture that have several ``points``, the share that has ``inliers``."""
+
+    def counted(of: NDArray[np.float32]) -> NDArray[np.intp]:
+        at = np.clip((of * CELLS / np.array(size)).astype(int), 0, CELLS - 1)
+        return np.bincount(at[:, 1] * CELLS + at[:, 0], minlength=CELLS * CELLS)
+
+    told = counted(points) >= FEWEST
+    return float((counted(inliers)[told] > 0).mean()) if told.any() else 0.0
 
 
 def _image(entry: Entry, found: _Found) -> WebImage:

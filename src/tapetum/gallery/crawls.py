@@ -8,6 +8,7 @@ nothing but eight bytes per image is kept in memory.
 from __future__ import annotations
 
 import hashlib
+import io
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -91,11 +92,16 @@ def _answers(path: Path, types: tuple[str, ...], most: int) -> Iterator[_Answer 
                     yield Problem(f"{path}: {answer.url}", f"The file ends in this image. {_KEPT}")
                     return
                 yield answer
+        if most and not _ends_whole(path):
+            yield Problem(str(path), f"The file ends inside a record. {_KEPT}")
     except (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error) as error:
         yield Problem(str(path), f"It cannot be read after {count} records: {error}. {_KEPT}")
 
 
 _KEPT = "What came before is kept."
+_END = b"\r\n\r\n"  # of a record
+_GZIP, _GZIP_BITS = b"\x1f\x8b", 31
+_BLOCK = 1 << 20
 
 
 def _answer(record: Any, types: tuple[str, ...], most: int) -> _Answer | None:
@@ -114,6 +120,24 @@ def _answer(record: Any, types: tuple[str, ...], most: int) -> _Answer | None:
         language=headers.get_header("Content-Language") or "",
         content=record.content_stream().read(most + 1) if most else b"",
     )
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether nothing is missing at the end, which the reader of records does not tell."""
+    with path.open("rb") as file:
+        if file.read(2) != _GZIP:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(0, size - len(_END)))
+            return size == 0 or file.read() == _END
+        file.seek(0)
+        member = zlib.decompressobj(wbits=_GZIP_BITS)
+        while block := file.read(_BLOCK):
+            while block:
+                if member.eof:
+                    member = zlib.decompressobj(wbits=_GZIP_BITS)
+                member.decompress(block)
+                block = member.unused_data
+        return member.eof
 
 
 def _code(url: str) -> bytes:

@@ -121,7 +121,7 @@ def _sitemap(path: Path) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
         root = Xml.fromstring(content)  # noqa: S314  (no document type, so no entities)
     except (Xml.ParseError, ValueError, LookupError) as error:
         raise InvalidGallery(f"{path} is no sitemap: {error}.") from error
-    for entry in root.iter("{*}url"):
+    for entry in root.iterfind("{*}url"):
         page = plain_url("", text(entry.findtext("{*}loc")))
         images = [
             (
