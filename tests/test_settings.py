@@ -29,6 +29,7 @@ OTHER = {
     "tls_key": "key.pem",
     "project": "archive",
     "web_fetch": "off",
+    "shipped": "off",
     "lease": "12.5",
     "retention_days": "7.0",
     "log_level": "debug",

@@ -12,7 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.quality import contact_sheet, crops, faces, labels, objects, safe_search, web
+from bench.quality import (
+    contact_sheet,
+    crops,
+    faces,
+    labels,
+    landmarks,
+    logos,
+    objects,
+    safe_search,
+    web,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +35,8 @@ _PARTS: dict[str, Callable[[Path], Rows]] = {
     "safe_search": safe_search.measure,
     "web": web.measure,
     "crops": crops.measure,
+    "landmarks": lambda data: landmarks.measure(data / "landmarks"),
+    "logos": lambda data: logos.measure(data / "logos"),
 }
 
 

@@ -25,6 +25,8 @@ from tapetum.detectors.colours import ColourDetector
 from tapetum.detectors.face_glance import FaceGlancer
 from tapetum.detectors.faces import FaceDetector
 from tapetum.detectors.keypoints import KeypointDetector
+from tapetum.detectors.landmarks import LandmarkRecogniser
+from tapetum.detectors.logos import LogoRecogniser
 from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.detectors.surface import SurfaceDetector
@@ -38,13 +40,18 @@ from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
 from tapetum.features.faces import FaceDetection
 from tapetum.features.label import LabelDetection
+from tapetum.features.landmark import LandmarkDetection
+from tapetum.features.logo import LogoDetection
 from tapetum.features.objects import ObjectLocalization
 from tapetum.features.properties import ImageProperties
 from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.features.text import TextDetection
 from tapetum.features.web import WebDetection
 from tapetum.gallery import Galleries
+from tapetum.gallery.joined import JoinedGalleries
 from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.shipped import landmarks
+from tapetum.gallery.shipped.brands import Brands
 from tapetum.gallery.sqlite import SqliteGalleries
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
@@ -81,6 +88,7 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
         FaceDetector(sessions),
         FaceGlancer(sessions),
         ImageClassifier(sessions),
+        KeypointDetector(sessions),
         ObjectDetector(sessions),
         SaliencyDetector(),
         SurfaceDetector(),
@@ -88,9 +96,13 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
     ]
 
 
-def recognisers(sessions: Sessions, galleries: Galleries) -> list[Recogniser[Any]]:
+def recognisers(sessions: Sessions, galleries: Galleries, brands: Brands) -> list[Recogniser[Any]]:
     """One recogniser per kind of signal that is looked up in galleries."""
-    return [WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions))]
+    return [
+        LandmarkRecogniser(galleries),
+        LogoRecogniser(galleries, brands),
+        WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions)),
+    ]
 
 
 def features() -> list[Feature]:
@@ -100,6 +112,8 @@ def features() -> list[Feature]:
         FaceDetection(),
         ImageProperties(),
         LabelDetection(),
+        LandmarkDetection(),
+        LogoDetection(),
         ObjectLocalization(),
         SafeSearchDetection(),
         TextDetection(),
@@ -115,6 +129,16 @@ def own_galleries(settings: Settings) -> SqliteGalleries:
         raise SettingsError(f"The data folder cannot be made: {error}.") from error
     model = embedding_model(Manifest.packaged())
     return SqliteGalleries(settings.data_dir / "galleries.sqlite", model)
+
+
+def with_shipped(settings: Settings, own: Galleries) -> Galleries:
+    """``own`` galleries beside those that ship, unless the settings switch these off."""
+    return JoinedGalleries(own, [landmarks.load()] if settings.shipped == "on" else [])
+
+
+def brands(settings: Settings) -> Brands:
+    """The names of brands that ship, none where the settings switch them off."""
+    return Brands.packaged() if settings.shipped == "on" else Brands([])
 
 
 class Engine:
@@ -136,7 +160,7 @@ class Engine:
             stores,
             detectors(self.sessions),
             features(),
-            recognisers(self.sessions, galleries),
+            recognisers(self.sessions, galleries, brands(settings)),
             settings.project,
         )
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
@@ -153,7 +177,8 @@ class Engine:
             raise SettingsError(f"The data folder cannot be made: {error}.") from error
         ledger = SqlLedger(settings.data_dir / "ledger.sqlite")
         stores = Stores(settings.buckets_dir, settings.bucket_rules, _web(settings))
-        return cls(settings, ledger, stores, own_galleries(settings), TASK_NICENESS)
+        galleries = with_shipped(settings, own_galleries(settings))
+        return cls(settings, ledger, stores, galleries, TASK_NICENESS)
 
     @classmethod
     def of_command_line(cls, settings: Settings) -> Engine:
@@ -162,8 +187,8 @@ class Engine:
         stores = Stores(settings.buckets_dir, rules, _web(settings), files=True)
         # Galleries are read where there are some; a command that only reads makes no file.
         is_kept = (settings.data_dir / "galleries.sqlite").exists()
-        galleries = own_galleries(settings) if is_kept else MemoryGalleries()
-        return cls(settings, MemoryLedger(), stores, galleries)
+        own = own_galleries(settings) if is_kept else MemoryGalleries()
+        return cls(settings, MemoryLedger(), stores, with_shipped(settings, own))
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:

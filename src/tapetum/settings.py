@@ -55,6 +55,7 @@ class Settings:
     web_fetch: str = _row(
         "public", "http(s) image URLs: off, public (no private addresses), or any"
     )
+    shipped: str = _row("on", "the landmarks and names of brands that ship: on or off")
     lease: float = _row(30.0, "seconds without a sign of life after which a task is taken over")
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
     log_level: str = _row("info", "debug, info, warning or error")
@@ -82,6 +83,7 @@ class Settings:
 
 
 WEB_FETCH = ("off", "public", "any")
+SHIPPED = ("on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _Check = tuple[Callable[[Any], bool], str]
@@ -98,6 +100,7 @@ _CHECKS: Mapping[str, _Check] = {
         "must be a name without slashes or spaces",
     ),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
+    "shipped": (SHIPPED.__contains__, f"must be one of {', '.join(SHIPPED)}"),
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
     "retention_days": (lambda days: 0 <= days <= 36_500, "must be 0 to 36500 days"),
     "log_level": (LOG_LEVELS.__contains__, f"must be one of {', '.join(LOG_LEVELS)}"),

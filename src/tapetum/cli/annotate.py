@@ -33,7 +33,7 @@ from tapetum.stores.router import scheme_of
 #: long the listing is.
 OPERATIONS_AHEAD = 2
 _POLL_SECONDS = 0.05
-_SETTINGS = ("workers", "data_dir", "buckets", "web_fetch", "log_level")
+_SETTINGS = ("workers", "data_dir", "buckets", "web_fetch", "shipped", "log_level")
 
 
 def add_to(commands: Any) -> None:

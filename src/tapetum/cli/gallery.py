@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tapetum.app import own_galleries
+from tapetum.app import own_galleries, with_shipped
 from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
 from tapetum.curator import Curator, faults, items_of
@@ -134,7 +134,8 @@ def _print_report(report: Report, file: Path | None) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     table = Table("gallery", "kind", "project", "entries", "images")
-    with closing(own_galleries(settings_of(options))) as galleries:
+    settings = settings_of(options)
+    with closing(with_shipped(settings, own_galleries(settings))) as galleries:
         for gallery in galleries.visible(options.owner or None):
             size = galleries.size(gallery)
             owner = gallery.project or "(everyone)"
@@ -146,7 +147,8 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    with closing(own_galleries(settings_of(options))) as galleries:
+    settings = settings_of(options)
+    with closing(with_shipped(settings, own_galleries(settings))) as galleries:
         gallery = galleries.find(options.owner, options.name)
         if options.entry is not None:
             _print_entry(galleries, gallery, options.entry)

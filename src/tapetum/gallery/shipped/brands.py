@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Self
@@ -35,10 +35,11 @@ class Brands:
     """Brands by name, however they are spaced, accented or in capitals."""
 
     def __init__(self, brands: Iterable[Brand]) -> None:
+        self._brands = tuple(brands)
         self._by_key: dict[str, Brand] = {}
         self._exact: dict[str, Brand] = {}
         self._misread: dict[str, set[str]] = {}
-        for brand in brands:
+        for brand in self._brands:
             for text in (brand.name, *brand.aliases):
                 spelling = key(text)
                 if len(spelling) <= SHORT:
@@ -61,7 +62,10 @@ class Brands:
         )
 
     def __len__(self) -> int:
-        return len({brand.name for brand in (*self._by_key.values(), *self._exact.values())})
+        return len(self._brands)
+
+    def __iter__(self) -> Iterator[Brand]:
+        return iter(self._brands)
 
     def named(self, text: str) -> tuple[Brand, float] | None:
         """The brand that ``text`` is the name of, and how well it is, 0..1."""
