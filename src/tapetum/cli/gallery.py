@@ -18,6 +18,9 @@ from tapetum.curator import Curator, faults, items_of
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import EVERYONE, Galleries, Gallery, Kind
 from tapetum.gallery.ingest import Report
+from tapetum.models.manifest import Manifest
+from tapetum.models.session import Sessions
+from tapetum.trial import Trial
 
 _WIDE = 1000
 _SHOWN = 1000  # entries of a gallery that are listed
@@ -65,6 +68,11 @@ def add_to(commands: Any) -> None:
     one.add_argument("name", metavar="NAME")
     one.add_argument("entries", nargs="*", metavar="ENTRY")
     one.add_argument("--all", action="store_true", help="the whole gallery")
+    one = _command(what, "test", _test, "show what galleries make of an image")
+    one.add_argument("image", type=Path, metavar="IMAGE")
+    one.add_argument("--gallery", dest="name", metavar="NAME", help="only this one")
+    one.add_argument("--draw", type=Path, metavar="FILE",
+                     help="write a PNG of the best candidate's matched points")  # fmt: skip
     one = _command(what, "verify", _verify, "check that galleries can be read and used")
     one.add_argument("name", nargs="?", metavar="NAME")
 
@@ -202,6 +210,28 @@ def _remove(options: argparse.Namespace) -> int:
         for key in options.entries:
             count = galleries.remove(gallery, key)
             Console().print(f"Removed {key} with {count} images.", markup=False)
+    return ExitCode.OK
+
+
+def _test(options: argparse.Namespace) -> int:
+    content = options.image.read_bytes()
+    with closing(own_galleries(settings_of(options))) as galleries:
+        seen = galleries.visible(options.owner)
+        if options.name is not None:
+            seen = [galleries.find(options.owner, options.name)]
+        trial = Trial(galleries, Sessions(Manifest.packaged()))
+        picture = trial.opened(content)
+        candidates = trial.candidates(picture, seen)
+    table = Table("gallery", "entry", "similarity", "above background", "inliers", "PDQ bits")
+    for one in candidates:
+        table.add_row(
+            one.gallery.name, one.name or one.entry, f"{one.similarity:.3f}", f"{one.score:.2f}",
+            str(one.inliers), str(one.distance),
+        )  # fmt: skip
+    _console().print(table)
+    if options.draw is not None and candidates:
+        options.draw.write_bytes(trial.drawing(picture, candidates[0]))
+        _console().print(f"Drew {options.draw}.", markup=False)
     return ExitCode.OK
 
 

@@ -139,15 +139,16 @@ def _phrases(mention: Mention) -> Iterator[tuple[str, float]]:
     for name, weight in _FIELDS.items():
         for part in _PARTS.split(getattr(mention, name)):
             words = _WORD.findall(part)
+            small = [word.casefold() in _SMALL for word in words]
+            says = [
+                _says(word) and not is_small for word, is_small in zip(words, small, strict=True)
+            ]
             for start in range(len(words)):
-                if words[start].casefold() in _SMALL:
-                    continue
                 for end in range(start + 1, min(len(words), start + LONGEST) + 1):
-                    last = words[end - 1].casefold()
-                    if last in _SMALL or (end == start + 1 and not _says(last)):
-                        continue
-                    # Of two phrases on the same pages the longer one says more.
-                    yield " ".join(words[start:end]), weight * (1 + 0.1 * (end - start - 1))
+                    if any(says[start:end]) and not (small[start] or small[end - 1]):
+                        # Of two phrases on the same pages the longer one says more.
+                        longer = 1 + 0.1 * (end - start - 1)
+                        yield " ".join(words[start:end]), weight * longer
 
 
 def _says(word: str) -> bool:
