@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -110,6 +112,13 @@ def test_entries_added_later_are_found_too(galleries):
     assert recogniser.recognise(picture, signals).found == ()
     galleries.put(OURS, [(Entry("late", "Late"), [reference(3)])])
     assert [logo.name for logo in recogniser.recognise(picture, signals).found] == ["Late"]
+
+
+def test_a_damaged_row_does_not_silence_the_others(galleries, caplog):
+    damaged = replace(reference(7), digest="x", features=b"not features")
+    galleries.put(OURS, [(Entry("damaged"), [damaged])])
+    assert [logo.name for logo in found(galleries, seen(0))] == ["Acme"]
+    assert "add the image again" in caplog.text
 
 
 def test_a_project_sees_its_own_logos_and_everyones(galleries):

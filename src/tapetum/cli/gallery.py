@@ -215,7 +215,8 @@ def _remove(options: argparse.Namespace) -> int:
 
 def _test(options: argparse.Namespace) -> int:
     content = options.image.read_bytes()
-    with closing(own_galleries(settings_of(options))) as galleries:
+    settings = settings_of(options)
+    with closing(with_shipped(settings, own_galleries(settings))) as galleries:
         seen = galleries.visible(options.owner)
         if options.name is not None:
             seen = [galleries.find(options.owner, options.name)]

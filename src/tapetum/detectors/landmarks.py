@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from tapetum.detectors import Signals
 from tapetum.detectors.classes import ImageClasses
 from tapetum.detectors.keypoints import Keypoints
+from tapetum.errors import InvalidGallery
 from tapetum.gallery import Entry, Galleries, Gallery, Kind, Near, unit
 from tapetum.gallery.local_features import LocalFeatures, Match, verified
 from tapetum.picture import Picture
+
+log = logging.getLogger(__name__)
 
 NEAR = 48
 """Reference images with the most similar embeddings that are taken into account."""
@@ -105,7 +109,12 @@ class LandmarkRecogniser:
             blob = blobs.get(one.reference)
             if blob is None or (one.entry in best and best[one.entry].inliers >= PLAIN):
                 continue
-            match = verified(features, LocalFeatures.unpacked(blob), SIMILAR)
+            try:
+                reference = LocalFeatures.unpacked(blob)
+            except InvalidGallery as error:  # one bad row must not silence the gallery
+                log.warning("gallery %s, %s: %s", gallery.name, ascii(one.entry), error)
+                continue
+            match = verified(features, reference, SIMILAR)
             if match is not None and match.inliers >= LEAST:
                 best[one.entry] = max(
                     best.get(one.entry, match), match, key=lambda some: some.inliers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Iterable, Iterator
@@ -15,10 +16,13 @@ from tapetum.detectors import Signals
 from tapetum.detectors.keypoints import Keypoints
 from tapetum.detectors.text import TextLines
 from tapetum.detectors.word_marks import word_marks
+from tapetum.errors import InvalidGallery
 from tapetum.gallery import Galleries, Gallery, Kind, Size
 from tapetum.gallery.local_features import LocalFeatures, verified
 from tapetum.gallery.shipped.brands import Brands, key
 from tapetum.picture import Picture
+
+log = logging.getLogger(__name__)
 
 SIMILAR = 0.82
 """Least cosine of two keypoints' descriptors; the published default of XFeat."""
@@ -129,7 +133,11 @@ class _Index:
         self._entries: list[str] = []
         self._features: list[LocalFeatures] = []
         for entry_key, blob in _blobs(galleries, gallery):
-            features = LocalFeatures.unpacked(blob)
+            try:
+                features = LocalFeatures.unpacked(blob)
+            except InvalidGallery as error:  # one bad row must not silence the gallery
+                log.warning("gallery %s, %s: %s", gallery.name, ascii(entry_key), error)
+                continue
             if len(features) >= LEAST_VOTES:
                 self._entries.append(entry_key)
                 kept = features.points[:most], features.descriptors[:most]

@@ -67,7 +67,8 @@ class LocalFeatures:
             raise InvalidGallery("Local features are too short to be any: add the image again.")
         form, width, height, count = _HEADER.unpack_from(content)
         places_end = _HEADER.size + count * 4
-        if form != _FORMAT or len(content) != places_end + count * CHANNELS or count > _MOST:
+        is_whole = len(content) == places_end + count * CHANNELS and count <= _MOST
+        if form != _FORMAT or not is_whole or not width or not height:
             raise InvalidGallery(
                 f"Local features of format {form}, {len(content)} bytes for {count} keypoints, "
                 "are not of this version: add the image again."
