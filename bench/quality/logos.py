@@ -22,8 +22,10 @@ from tapetum.decode import decode
 from tapetum.detectors import Signals
 from tapetum.detectors.keypoints import KeypointDetector
 from tapetum.detectors.logos import LogoRecogniser
+from tapetum.detectors.symbols import SymbolDetector
 from tapetum.detectors.text import TextDetector
 from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.shipped import symbols
 from tapetum.gallery.shipped.brands import Brand, Brands, key
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
@@ -41,8 +43,9 @@ class _Looker:
 
     def __init__(self, brands: Brands) -> None:
         sessions = Sessions(Manifest.packaged())
-        self._detectors = TextDetector(sessions), KeypointDetector(sessions)
-        self._recogniser = LogoRecogniser(MemoryGalleries(), brands)
+        self._detectors = TextDetector(sessions), KeypointDetector(sessions), SymbolDetector()
+        self.symbols = symbols.load()
+        self._recogniser = LogoRecogniser(MemoryGalleries(), brands, self.symbols)
         self.seconds: list[float] = []
 
     def side(self, width: int, height: int) -> int:
@@ -79,7 +82,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
             "value": recall,
             "target": f"≥ {RECALL}",
             "met": recall >= RECALL,
-            "note": f"{len(pasted)} pictures, by lettering alone: no symbols ship",
+            "note": f"{len(pasted)} pictures, {len(looker.symbols)} symbols",
         },
         {
             "metric": "precision, pasted symbols and clean photographs",
@@ -105,11 +108,11 @@ def measure(folder: Path) -> list[dict[str, Any]]:
             "slanted, blurred, on photographs",
         },
         {
-            "metric": "ms of CPU above reading and keypoints",
+            "metric": "ms of CPU above reading and both kinds of keypoints",
             "value": 1000 * float(np.mean(looker.seconds)),
             "target": "",
             "met": None,
-            "note": "no gallery of logos but the shipped names",
+            "note": "what ships alone",
         },
     ]
 

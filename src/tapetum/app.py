@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -30,6 +30,7 @@ from tapetum.detectors.logos import LogoRecogniser
 from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.detectors.surface import SurfaceDetector
+from tapetum.detectors.symbols import SymbolDetector
 from tapetum.detectors.text import TextDetector
 from tapetum.detectors.web import WebMatcher
 from tapetum.dispatch import Dispatcher
@@ -49,8 +50,9 @@ from tapetum.features.text import TextDetection
 from tapetum.features.web import WebDetection
 from tapetum.gallery import Galleries
 from tapetum.gallery.joined import JoinedGalleries
+from tapetum.gallery.local_features import LocalFeatures
 from tapetum.gallery.memory import MemoryGalleries
-from tapetum.gallery.shipped import landmarks
+from tapetum.gallery.shipped import landmarks, symbols
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.gallery.sqlite import SqliteGalleries
 from tapetum.ledger import Ledger
@@ -92,15 +94,22 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
         ObjectDetector(sessions),
         SaliencyDetector(),
         SurfaceDetector(),
+        SymbolDetector(),
         TextDetector(sessions),
     ]
 
 
-def recognisers(sessions: Sessions, galleries: Galleries, brands: Brands) -> list[Recogniser[Any]]:
-    """One recogniser per kind of signal that is looked up in galleries."""
+def recognisers(
+    sessions: Sessions,
+    galleries: Galleries,
+    brands: Brands,
+    marks: Sequence[tuple[str, LocalFeatures]] = (),
+) -> list[Recogniser[Any]]:
+    """One recogniser per kind of signal that is looked up in galleries; ``brands`` and ``marks``,
+    names and symbols, are logos besides those."""
     return [
         LandmarkRecogniser(galleries),
-        LogoRecogniser(galleries, brands),
+        LogoRecogniser(galleries, brands, marks),
         WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions)),
     ]
 
@@ -131,14 +140,16 @@ def own_galleries(settings: Settings) -> SqliteGalleries:
     return SqliteGalleries(settings.data_dir / "galleries.sqlite", model)
 
 
+def _logos(settings: Settings) -> tuple[Brands, list[tuple[str, LocalFeatures]]]:
+    """The names and symbols that ship, none where the settings switch them off."""
+    if settings.shipped == "on":
+        return Brands.packaged(), symbols.load()
+    return Brands([]), []
+
+
 def with_shipped(settings: Settings, own: Galleries) -> Galleries:
     """``own`` galleries beside those that ship, unless the settings switch these off."""
     return JoinedGalleries(own, [landmarks.load()] if settings.shipped == "on" else [])
-
-
-def brands(settings: Settings) -> Brands:
-    """The names of brands that ship, none where the settings switch them off."""
-    return Brands.packaged() if settings.shipped == "on" else Brands([])
 
 
 class Engine:
@@ -160,7 +171,7 @@ class Engine:
             stores,
             detectors(self.sessions),
             features(),
-            recognisers(self.sessions, galleries, brands(settings)),
+            recognisers(self.sessions, galleries, *_logos(settings)),
             settings.project,
         )
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)

@@ -12,6 +12,7 @@ from google.cloud import vision_v1
 from tapetum.detectors import Signals
 from tapetum.detectors.keypoints import Keypoints
 from tapetum.detectors.logos import FoundLogo, LogoRecogniser, Logos
+from tapetum.detectors.symbols import SymbolPoints
 from tapetum.detectors.text import Line, Symbol, TextLines, Word
 from tapetum.features import Ask
 from tapetum.features.logo import LogoDetection
@@ -70,10 +71,14 @@ def galleries():
     return made
 
 
-def found(galleries, local=None, lines=None, project=""):
+SYMBOLS = [("Visa", features(20)), ("Target", features(21))]
+NOTHING_FLAT = SymbolPoints(seen(), seen())
+
+
+def found(galleries, local=None, lines=None, project="", flat=None):
     picture = Picture(np.zeros((9, 9, 3), dtype=np.uint8), 900, 900, project=project)
-    signals = Signals([lines or text(), Keypoints(local or seen())])
-    return LogoRecogniser(galleries, BRANDS).recognise(picture, signals).found
+    signals = Signals([lines or text(), Keypoints(local or seen()), flat or NOTHING_FLAT])
+    return LogoRecogniser(galleries, BRANDS, SYMBOLS).recognise(picture, signals).found
 
 
 def test_a_reference_image_is_found_where_it_is(galleries):
@@ -105,10 +110,27 @@ def test_an_ordinary_word_needs_its_symbol_too(galleries):
     assert [logo.name for logo in both] == ["Target", "Target"]
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_symbol_is_found_light_on_dark_and_dark_on_light(galleries, swapped):
+    mark = seen(21, keep=30)
+    flat = SymbolPoints(seen(), mark) if swapped else SymbolPoints(mark, seen())
+    [logo] = found(galleries, flat=flat)
+    assert (logo.name, logo.mid) == ("Target", "")
+    assert found(galleries, flat=SymbolPoints(seen(21, keep=4), seen())) == ()
+
+
+def test_a_word_mark_that_is_a_symbol_too_is_one_logo(galleries):
+    home = features(20)
+    moved = cv2.perspectiveTransform(home.points[np.newaxis], np.diag([1.0, 0.25, 1.0]))[0]
+    flat = LocalFeatures(moved.astype(np.float32), home.descriptors, (900, 900))
+    both = found(galleries, lines=text("VISA"), flat=SymbolPoints(flat, seen()))
+    assert [logo.name for logo in both] == ["Visa"]
+
+
 def test_entries_added_later_are_found_too(galleries):
     recogniser = LogoRecogniser(galleries, BRANDS)
     picture = Picture(np.zeros((9, 9, 3), dtype=np.uint8), 900, 900)
-    signals = Signals([text(), Keypoints(seen(3))])
+    signals = Signals([text(), Keypoints(seen(3)), NOTHING_FLAT])
     assert recogniser.recognise(picture, signals).found == ()
     galleries.put(OURS, [(Entry("late", "Late"), [reference(3)])])
     assert [logo.name for logo in recogniser.recognise(picture, signals).found] == ["Late"]

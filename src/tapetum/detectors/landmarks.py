@@ -102,9 +102,9 @@ class LandmarkRecogniser:
                 place = found.entry.mid or found.entry.name
                 if place not in best or found.inliers > best[place].inliers:
                     best[place] = found
-        first, *others = sorted(best.values(), key=lambda one: -one.inliers) or [None]
-        further = (one for one in others if one.inliers >= FURTHER)
-        return Landmarks((first, *further) if first is not None else ())
+        surest = sorted(best.values(), key=lambda one: -one.inliers)
+        further = [one for one in surest[1:] if one.inliers >= FURTHER]
+        return Landmarks((*surest[:1], *further))
 
     def _verified(
         self, gallery: Gallery, near: list[Near], features: LocalFeatures

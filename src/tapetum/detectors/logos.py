@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tapetum.detectors import Signals
 from tapetum.detectors.keypoints import Keypoints
+from tapetum.detectors.symbols import SymbolPoints
 from tapetum.detectors.text import TextLines
 from tapetum.detectors.word_marks import word_marks
 from tapetum.errors import InvalidGallery
@@ -32,6 +33,10 @@ LEAST = 12
 
 SCALE = 12.0
 """``1 - exp(-n / SCALE)`` is the score of n keypoints that agree."""
+
+FLAT_SIMILAR, FLAT_LEAST = 0.75, 8
+"""The same two for the symbols that ship, which are flat marks and seen as `SymbolPoints`. No other
+picture of the development set had more than 6 keypoints that agree."""
 
 VERIFIED = 15
 """Reference images whose geometry is looked at, those with the most similar keypoints."""
@@ -69,15 +74,22 @@ class LogoRecogniser:
     A line of lettering that is the name of one of ``brands`` is a logo when it stands by itself
     (`word_marks`); where the name is an ordinary word too, only beside a symbol of that name. A
     reference image of a gallery is found by its keypoints, wherever it is in the picture: good for
-    labels, packages, signs and emblems, less so for flat marks of a few strokes.
+    labels, packages, signs and emblems, less so for flat marks of a few strokes. ``symbols``, names
+    and keypoints that `tapetum.detectors.symbols` makes, are for those.
     """
 
     signal = Logos
-    needs = (TextLines, Keypoints)
+    needs = (TextLines, Keypoints, SymbolPoints)
 
-    def __init__(self, galleries: Galleries, brands: Brands) -> None:
+    def __init__(
+        self,
+        galleries: Galleries,
+        brands: Brands,
+        symbols: Sequence[tuple[str, LocalFeatures]] = (),
+    ) -> None:
         self._galleries = galleries
         self._brands = brands
+        self._flat = _Index(symbols, MOST_KEYPOINTS)
         self._indexes: dict[Gallery, tuple[Size, _Index]] = {}
         self._lock = threading.Lock()
 
@@ -90,7 +102,10 @@ class LogoRecogniser:
 
         Raises `tapetum.errors.GalleryError` when a gallery cannot be read.
         """
-        symbols = list(self._symbols(picture, signals.of(Keypoints).features))
+        symbols = [
+            *self._symbols(picture, signals.of(Keypoints).features),
+            *self._flat_symbols(signals.of(SymbolPoints)),
+        ]
         named = {key(symbol.name) for symbol in symbols}
         marks = word_marks(signals.of(TextLines), self._brands, picture.width, picture.height)
         words = [
@@ -98,12 +113,17 @@ class LogoRecogniser:
             for mark in marks
             if not mark.is_word or key(mark.name) in named
         ]
-        return Logos(tuple(sorted([*symbols, *words], key=lambda logo: -logo.score)))
+        # A word-mark is often a symbol too: one logo, whichever way it is surer.
+        kept: list[FoundLogo] = []
+        for logo in sorted([*symbols, *words], key=lambda logo: -logo.score):
+            if not any(_is_same(logo, other) for other in kept):
+                kept.append(logo)
+        return Logos(tuple(kept))
 
     def _symbols(self, picture: Picture, features: LocalFeatures) -> Iterator[FoundLogo]:
         for gallery in self._galleries.visible(picture.project, Kind.LOGO):
             best: dict[str, FoundLogo] = {}
-            for entry_key, reference in self._index(gallery).likely(features):
+            for entry_key, reference in self._index(gallery).likely(features, SIMILAR):
                 match = verified(reference, features, SIMILAR)
                 if match is None or match.inliers < LEAST:
                     continue
@@ -115,31 +135,39 @@ class LogoRecogniser:
                     best[entry_key] = FoundLogo(name, entry.mid, score, outline)
             yield from best.values()
 
+    def _flat_symbols(self, points: SymbolPoints) -> Iterator[FoundLogo]:
+        best: dict[str, FoundLogo] = {}
+        for features in (points.plain, points.swapped):
+            for name, reference in self._flat.likely(features, FLAT_SIMILAR):
+                match = verified(reference, features, FLAT_SIMILAR)
+                if match is not None and match.inliers >= FLAT_LEAST:
+                    score = 1 - math.exp(-match.inliers / SCALE)
+                    if name not in best or score > best[name].score:
+                        outline = _outline(reference.size, match.homography, features.size)
+                        best[name] = FoundLogo(name, "", score, outline)
+        yield from best.values()
+
     def _index(self, gallery: Gallery) -> _Index:
         size = self._galleries.size(gallery)
         with self._lock:
             held = self._indexes.get(gallery)
             if held is None or held[0] != size:
-                held = size, _Index(self._galleries, gallery, size)
+                most = MOST_KEYPOINTS // max(1, size.references)
+                held = size, _Index(_kept(self._galleries, gallery), most)
                 self._indexes[gallery] = held
             return held[1]
 
 
 class _Index:
-    """The keypoints of all reference images of a gallery, to be voted for."""
+    """The ``most`` best keypoints of each reference image, to be voted for. ``references``: what
+    each is of, and its features."""
 
-    def __init__(self, galleries: Galleries, gallery: Gallery, size: Size) -> None:
-        most = MOST_KEYPOINTS // max(1, size.references)
-        self._entries: list[str] = []
+    def __init__(self, references: Iterable[tuple[str, LocalFeatures]], most: int) -> None:
+        self._keys: list[str] = []
         self._features: list[LocalFeatures] = []
-        for entry_key, blob in _blobs(galleries, gallery):
-            try:
-                features = LocalFeatures.unpacked(blob)
-            except InvalidGallery as error:  # one bad row must not silence the gallery
-                log.warning("gallery %s, %s: %s", gallery.name, ascii(entry_key), error)
-                continue
+        for its_key, features in references:
             if len(features) >= LEAST_VOTES:
-                self._entries.append(entry_key)
+                self._keys.append(its_key)
                 kept = features.points[:most], features.descriptors[:most]
                 self._features.append(LocalFeatures(*kept, features.size))
         counts = [len(features) for features in self._features]
@@ -150,28 +178,44 @@ class _Index:
             else np.zeros((0, 64), dtype=np.float32)
         )
 
-    def likely(self, features: LocalFeatures) -> Iterable[tuple[str, LocalFeatures]]:
-        """Entries' keys and reference images that share the most keypoints with ``features``."""
+    def likely(
+        self, features: LocalFeatures, similarity: float
+    ) -> Iterable[tuple[str, LocalFeatures]]:
+        """The reference images that share the most keypoints with ``features``."""
         if not len(features) or not len(self._descriptors):
             return []
         votes = np.zeros(len(self._features), dtype=np.intp)
         for part in np.array_split(features.descriptors, max(1, len(features) // 256)):
             cosines = part @ self._descriptors.T
             best = cosines.argmax(axis=1)
-            similar = cosines[np.arange(len(part)), best] >= SIMILAR
+            similar = cosines[np.arange(len(part)), best] >= similarity
             votes += np.bincount(self._owners[best[similar]], minlength=len(votes))
         chosen = np.argsort(-votes, kind="stable")[:VERIFIED]
-        return [(self._entries[k], self._features[k]) for k in chosen if votes[k] >= LEAST_VOTES]
+        return [(self._keys[k], self._features[k]) for k in chosen if votes[k] >= LEAST_VOTES]
 
 
-def _blobs(galleries: Galleries, gallery: Gallery) -> Iterator[tuple[str, bytes]]:
+def _kept(galleries: Galleries, gallery: Gallery) -> Iterator[tuple[str, LocalFeatures]]:
+    """The entries' keys and local features of all reference images of ``gallery``."""
     after = ""
     while page := galleries.entries(gallery, after):
         for entry in page:
             for _, reference in galleries.references(gallery, entry.key):
-                if reference.features:
-                    yield entry.key, reference.features
+                if not reference.features:
+                    continue
+                try:
+                    yield entry.key, LocalFeatures.unpacked(reference.features)
+                except InvalidGallery as error:  # one bad row must not silence the gallery
+                    log.warning("gallery %s, %s: %s", gallery.name, ascii(entry.key), error)
         after = page[-1].key
+
+
+def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
+    """Whether both are of one name at one place."""
+    if key(logo.name) != key(other.name):
+        return False
+    a, b = (np.array(one.outline, dtype=np.float64) for one in (logo, other))
+    low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
+    return bool((high > low).all())
 
 
 def _outline(
