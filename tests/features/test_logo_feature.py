@@ -116,6 +116,8 @@ def test_a_symbol_is_found_light_on_dark_and_dark_on_light(galleries, swapped):
     flat = SymbolPoints(seen(), mark) if swapped else SymbolPoints(mark, seen())
     [logo] = found(galleries, flat=flat)
     assert (logo.name, logo.mid) == ("Target", "")
+    corners = np.float64([[[32, 32], [268, 32], [268, 268], [32, 268]]])  # without the margin
+    assert np.abs(cv2.perspectiveTransform(corners, PLACE)[0] - logo.outline).max() < 8
     assert found(galleries, flat=SymbolPoints(seen(21, keep=4), seen())) == ()
 
 

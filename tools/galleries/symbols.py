@@ -27,7 +27,7 @@ LICENCES = {None, "CC0-1.0", "MIT", "Apache-2.0", "BSD-3-Clause", "MPL-2.0", "Un
 LEAST, MOST = 15, 60
 """Keypoints: icons with fewer are left out; the best ones are kept."""
 
-INSIDE, MARGIN = 218, 32  # pixels of the icon and around it
+INSIDE = 218  # pixels of the icon, without the margin
 INK = 20  # grey level
 
 
@@ -55,7 +55,7 @@ def main() -> None:
             points.append(found)
             described.append(numbers)
     basis = _basis(np.concatenate([some[:200] for some in described]))
-    size = (INSIDE + 2 * MARGIN, INSIDE + 2 * MARGIN)
+    size = (INSIDE + 2 * symbols.MARGIN, INSIDE + 2 * symbols.MARGIN)
     blobs = [
         np.frombuffer(LocalFeatures(p, projected(d, basis), size).packed(MOST), np.uint8)
         for p, d in zip(points, described, strict=True)
@@ -83,7 +83,7 @@ def _drawn(path: Path) -> np.ndarray:
     png = np.frombuffer(rendered(path.read_bytes()), np.uint8)
     ink = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)[..., 3]
     ink = cv2.resize(ink, (INSIDE, INSIDE), interpolation=cv2.INTER_AREA)
-    ink = cv2.copyMakeBorder(ink, *[MARGIN] * 4, cv2.BORDER_CONSTANT, value=0)
+    ink = cv2.copyMakeBorder(ink, *[symbols.MARGIN] * 4, cv2.BORDER_CONSTANT, value=0)
     return (255 - ink.astype(np.float32) * (255 - INK) / 255).round().astype(np.uint8)
 
 

@@ -21,6 +21,7 @@ from tapetum.errors import InvalidGallery
 from tapetum.gallery import Galleries, Gallery, Kind, Size
 from tapetum.gallery.local_features import LocalFeatures, verified
 from tapetum.gallery.shipped.brands import Brands, key
+from tapetum.gallery.shipped.symbols import MARGIN
 from tapetum.picture import Picture
 
 log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ class LogoRecogniser:
                 if match is not None and match.inliers >= FLAT_LEAST:
                     score = 1 - math.exp(-match.inliers / SCALE)
                     if name not in best or score > best[name].score:
-                        outline = _outline(reference.size, match.homography, features.size)
+                        outline = _outline(reference.size, match.homography, features.size, MARGIN)
                         best[name] = FoundLogo(name, "", score, outline)
         yield from best.values()
 
@@ -219,10 +220,15 @@ def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
 
 
 def _outline(
-    size: tuple[int, int], homography: NDArray[np.float64], picture: tuple[int, int]
+    size: tuple[int, int],
+    homography: NDArray[np.float64],
+    picture: tuple[int, int],
+    margin: int = 0,
 ) -> tuple[Point, ...]:
-    """The corners of a reference image of ``size`` in the picture, inside it."""
-    width, height = size
-    corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], dtype=np.float64)
+    """The corners of a reference image of ``size``, without its ``margin``, in the picture."""
+    right, bottom = size[0] - margin, size[1] - margin
+    corners = np.array(
+        [[[margin, margin], [right, margin], [right, bottom], [margin, bottom]]], dtype=np.float64
+    )
     placed = np.clip(cv2.perspectiveTransform(corners, homography)[0], 0, picture)
     return tuple((float(x), float(y)) for x, y in placed)

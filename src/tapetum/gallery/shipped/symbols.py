@@ -10,6 +10,9 @@ import numpy as np
 
 from tapetum.gallery.local_features import LocalFeatures
 
+MARGIN = 32
+"""Pixels of white around each icon, whose keypoints lie partly in it."""
+
 
 def load() -> list[tuple[str, LocalFeatures]]:
     """The name and the keypoints of each symbol, as `tapetum.detectors.symbols` makes them."""
