@@ -17,6 +17,7 @@ from bench.rows import Row
 from tapetum import annotator as annotator_module
 from tapetum import app, vision
 from tapetum.annotator import Annotator
+from tapetum.gallery.memory import MemoryGalleries
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
 from tapetum.stores.router import Stores
@@ -37,7 +38,12 @@ def measure(files: Sequence[Path]) -> list[Row]:
     try:
         with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
             sessions = Sessions(Manifest.packaged())
-            made = Annotator(Stores(Path(folder)), app.detectors(sessions), app.features())
+            made = Annotator(
+                Stores(Path(folder)),
+                app.detectors(sessions),
+                app.features(),
+                app.recognisers(sessions, MemoryGalleries()),
+            )
             rows = [
                 row
                 for feature in app.features()

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tapetum import app, vision
 from tapetum.annotator import Annotator
+from tapetum.gallery.memory import MemoryGalleries
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.stores.router import Stores
@@ -25,7 +26,12 @@ from tapetum.stores.router import Stores
 def annotator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Annotator]:
     sessions = Sessions(Manifest.packaged())
     folder = tmp_path_factory.mktemp("stores")
-    made = Annotator(Stores(folder), app.detectors(sessions), app.features())
+    made = Annotator(
+        Stores(folder),
+        app.detectors(sessions),
+        app.features(),
+        app.recognisers(sessions, MemoryGalleries()),
+    )
     yield made
     made.close()
 

@@ -10,6 +10,7 @@ from tapetum import annotator as annotator_module
 from tapetum import app, vision
 from tapetum.annotator import Annotator
 from tapetum.decode import decode
+from tapetum.gallery.memory import MemoryGalleries
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.stores.router import Stores
@@ -25,7 +26,12 @@ def sessions() -> Sessions:
 
 @pytest.fixture
 def annotator(sessions: Sessions, tmp_path: Path):
-    made = Annotator(Stores(tmp_path), app.detectors(sessions), app.features())
+    made = Annotator(
+        Stores(tmp_path),
+        app.detectors(sessions),
+        app.features(),
+        app.recognisers(sessions, MemoryGalleries()),
+    )
     yield made
     made.close()
 
