@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install install-dev demo test lint unit azurite bench quality lock clean
+.PHONY: help install install-dev demo test lint unit azurite extras bench quality lock clean
 
 help:
 	@echo "make demo      the main job on real photographs, start to finish"
@@ -12,6 +12,7 @@ help:
 	@echo "make install   only .venv/bin/tapetum"
 	@echo "make bench     speed and memory, as ratios"
 	@echo "make azurite   the Azure emulator, for the tests that are skipped without it"
+	@echo "make extras    PDQ's reference and Parquet, for the tests that are skipped without them"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
 	@echo "make lock      renew requirements.lock and requirements-dev.lock"
 
@@ -51,6 +52,10 @@ azurite: .azurite/installed
 .azurite/installed:
 	npm install --prefix .azurite --no-audit --no-fund --silent azurite@3.37.0
 	@touch $@
+
+# What some tests are skipped without: pdqhash is compiled as it is installed, pyarrow is large.
+extras: install-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pdqhash==0.2.8 "pyarrow>=18"
 
 bench: install-dev
 	$(BIN)/python -m bench

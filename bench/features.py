@@ -17,7 +17,7 @@ from bench.rows import Row
 from tapetum import annotator as annotator_module
 from tapetum import app, vision
 from tapetum.annotator import Annotator
-from tapetum.gallery.shipped import landmarks
+from tapetum.gallery.shipped import landmarks, symbols
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
@@ -39,7 +39,9 @@ def measure(files: Sequence[Path]) -> list[Row]:
     try:
         with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
             sessions = Sessions(Manifest.packaged())
-            recognisers = app.recognisers(sessions, landmarks.load(), Brands.packaged())
+            recognisers = app.recognisers(
+                sessions, landmarks.load(), Brands.packaged(), symbols.load()
+            )
             made = Annotator(
                 Stores(Path(folder)), app.detectors(sessions), app.features(), recognisers
             )

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tapetum import app, vision
 from tapetum.annotator import Annotator
-from tapetum.gallery.shipped import landmarks
+from tapetum.gallery.shipped import landmarks, symbols
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
@@ -27,7 +27,7 @@ from tapetum.stores.router import Stores
 def annotator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Annotator]:
     sessions = Sessions(Manifest.packaged())
     folder = tmp_path_factory.mktemp("stores")
-    recognisers = app.recognisers(sessions, landmarks.load(), Brands.packaged())
+    recognisers = app.recognisers(sessions, landmarks.load(), Brands.packaged(), symbols.load())
     made = Annotator(Stores(folder), app.detectors(sessions), app.features(), recognisers)
     yield made
     made.close()

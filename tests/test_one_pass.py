@@ -10,7 +10,7 @@ from tapetum import annotator as annotator_module
 from tapetum import app, vision
 from tapetum.annotator import Annotator
 from tapetum.decode import decode
-from tapetum.gallery.shipped import landmarks
+from tapetum.gallery.shipped import landmarks, symbols
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
@@ -33,7 +33,7 @@ def sessions() -> Sessions:
 
 @pytest.fixture
 def annotator(sessions: Sessions, tmp_path: Path):
-    recognisers = app.recognisers(sessions, landmarks.load(), Brands.packaged())
+    recognisers = app.recognisers(sessions, landmarks.load(), Brands.packaged(), symbols.load())
     made = Annotator(Stores(tmp_path), app.detectors(sessions), app.features(), recognisers)
     yield made
     made.close()

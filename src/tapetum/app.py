@@ -102,14 +102,14 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
 def recognisers(
     sessions: Sessions,
     galleries: Galleries,
-    brands: Brands,
+    brands: Brands | None = None,
     marks: Sequence[tuple[str, LocalFeatures]] = (),
 ) -> list[Recogniser[Any]]:
     """One recogniser per kind of signal that is looked up in galleries; ``brands`` and ``marks``,
     names and symbols, are logos besides those."""
     return [
         LandmarkRecogniser(galleries),
-        LogoRecogniser(galleries, brands, marks),
+        LogoRecogniser(galleries, brands or Brands([]), marks),
         WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions)),
     ]
 

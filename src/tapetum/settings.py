@@ -46,7 +46,7 @@ class Settings:
     port: int = _row(8080, "the public port, for gRPC and REST alike; 0 picks a free one")
     grpc_port: int | None = _row(None, "a port for gRPC alone, beside the public one")
     http_port: int | None = _row(None, "a port for REST alone, beside the public one")
-    data_dir: Path = _row(Path("tapetum-data"), "folder of the ledger and of local buckets")
+    data_dir: Path = _row(Path("tapetum-data"), "folder of ledger, galleries and local buckets")
     buckets: Path | None = _row(None, "folder whose sub-folders are the buckets (DATA_DIR/buckets)")
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")

@@ -42,12 +42,13 @@ def test_from_a_folder_to_candidates_and_back(run, sights, tmp_path):
     assert "key: colosseum" in shown
     assert "KiB" in shown
 
-    image = Image.open(sights / "colosseum" / "colosseum.jpg")
-    image.crop((0, 0, image.width * 3 // 4, image.height)).save("query.jpg")
+    with Image.open(sights / "colosseum" / "colosseum.jpg") as image:
+        image.crop((0, 0, image.width * 3 // 4, image.height)).save("query.jpg")
     tested = run("gallery", "test", "query.jpg", "--draw", "drawn.png")
     first = next(line for line in tested.out.splitlines() if "sights" in line)
     assert "colosseum" in first
-    assert Image.open("drawn.png").width > 700  # side by side: the file is where it was
+    with Image.open("drawn.png") as drawn:
+        assert drawn.width > 700  # side by side: the file is where it was
 
     verified = run("gallery", "verify")
     assert verified.code == ExitCode.OK
@@ -60,15 +61,15 @@ def test_from_a_folder_to_candidates_and_back(run, sights, tmp_path):
 def test_an_imported_image_is_found_by_annotate(run, tmp_path, photos):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "cat.jpg").write_bytes((photos / "cat.jpg").read_bytes())
-    page = "<html lang=en><title>Tabby <i>on</i> a sofa</title><img src=cat.jpg>"
+    page = "<html lang=en><title>Tabby &lt;i>on&lt;/i> a sofa</title><img src=cat.jpg>"
     (tmp_path / "site" / "index.html").write_text(page)
     run("gallery", "create", "pages", "--kind", "web", "--of", "local")
     imported = run(
         "gallery", "import", "pages", "site", "--base", "https://e.org/", "--of", "local"
     )
     assert imported.code == ExitCode.OK, imported.err
-    small = Image.open(photos / "cat.jpg")
-    small.resize((small.width // 2, small.height // 2)).save("small.jpg", quality=85)
+    with Image.open(photos / "cat.jpg") as image:
+        image.resize((image.width // 2, image.height // 2)).save("small.jpg", quality=85)
     ran = run("annotate", "small.jpg", "--features", "WEB_DETECTION", "--output", "out")
     assert ran.code == ExitCode.OK, ran.err
     (shard,) = Path("out").glob("*.json")

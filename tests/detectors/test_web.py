@@ -88,7 +88,7 @@ def test_parts_are_partial(matches, photos):
     bordered = Image.new("RGB", (wide + 160, high + 160), "black")
     bordered.paste(image, (80, 80))
     captioned = image.copy()
-    captioned.paste("white", (0, high * 4 // 5, wide, high))
+    captioned.paste("yellow", (0, high * 2 // 3, wide, high))
     for part in (crop, bordered, captioned, image.rotate(8)):
         found = matches(part)
         assert not found.full

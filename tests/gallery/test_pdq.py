@@ -21,7 +21,7 @@ def reference():
     if os.environ.get("TAPETUM_REQUIRE_PDQHASH"):
         import pdqhash
     else:
-        pdqhash = pytest.importorskip("pdqhash", reason="pip install pdqhash (needs a compiler)")
+        pdqhash = pytest.importorskip("pdqhash", reason="make extras")
     return pdqhash
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from tapetum.detectors import Signals
@@ -58,7 +59,8 @@ class WebDetection:
             best = matches.entities[0]
             label, language = best.description, best.language
         else:
-            label = next((one.description for one in self._labels.labels(ask, signals)), "")
+            one = self._labels.labels(replace(ask, max_results=1), signals)
+            label = one[0].description if one else ""
             language = _LABEL_LANGUAGE
         if label:
             web.best_guess_labels.add(label=label.lower(), language_code=language)

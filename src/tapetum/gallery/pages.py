@@ -12,7 +12,7 @@ from tapetum.gallery import Mention
 from tapetum.gallery.items import language, text
 
 #: Largest page that is read, bytes; the rest is cut off.
-MAX_BYTES = 5_000_000
+MAX_BYTES = 2_000_000
 #: Images of one page that are kept.
 MAX_IMAGES = 1000
 _MAX_URL = 2000
@@ -30,7 +30,7 @@ def mentions(
     own language comes first. Broken HTML gives what can be made out. Text is plain.
     """
     reader = _Reader(page_url)
-    reader.feed(_decoded(content[:MAX_BYTES], charset))
+    reader.feed(_closed(_decoded(content[:MAX_BYTES], charset)))
     reader.close()
     title = text("".join(reader.title))
     tongue = language(reader.language) or language(spoken)
@@ -108,6 +108,15 @@ class _Reader(HTMLParser):
         shown.alt = shown.alt or alt
         if self._figure is not None and shown not in self._figure:
             self._figure.append(shown)
+
+
+def _closed(page: str) -> str:
+    """``page`` up to its last tag, and up to a comment that never ends. What follows says nothing,
+    and the parser looks through all of it for the end of each thing that was opened."""
+    comment = page.find("<!--", page.rfind("-->") + 1)
+    if comment >= 0:
+        page = page[:comment]
+    return page[: page.rfind(">") + 1]
 
 
 def urljoin_or(base: str, given: str) -> str:

@@ -16,6 +16,9 @@ MAX_BYTES = 4_000_000
 #: Elements drawn, counting those that are drawn again by reference.
 MAX_ELEMENTS = 100_000
 
+#: Elements within elements.
+MAX_DEPTH = 100
+
 #: Elements that run, fetch or embed other documents.
 _DROPPED = frozenset({"script", "foreignObject", "iframe", "audio", "video", "handler", "listener"})
 _EMBEDDED = re.compile(r"data:image/(png|jpe?g|gif|webp);base64,", re.IGNORECASE)
@@ -64,9 +67,19 @@ def _parsed(content: bytes) -> Xml.Element:
         root = Xml.fromstring(content)  # noqa: S314  (no entities, see above)
     except (Xml.ParseError, ValueError, LookupError) as error:
         raise InvalidGallery(f"The SVG cannot be read: {error}.") from error
+    if _depth(root) > MAX_DEPTH:
+        raise InvalidGallery(f"The SVG is nested more than {MAX_DEPTH} deep.")
     if _name(root) != "svg":
         raise InvalidGallery(f"The file is XML of {_name(root)!r}, not SVG.")
     return root
+
+
+def _depth(root: Xml.Element) -> int:
+    """Levels of elements, without recursion."""
+    depth, level = 0, [root]
+    while level and depth <= MAX_DEPTH:
+        depth, level = depth + 1, [child for element in level for child in element]
+    return depth
 
 
 def _name(element: Xml.Element) -> str:
@@ -109,8 +122,8 @@ def _weight(root: Xml.Element) -> int:
 
     try:
         return weigh(root)
-    except RecursionError:
-        raise InvalidGallery("The SVG is nested too deeply.") from None
+    except RecursionError:  # a long chain of references
+        raise InvalidGallery("The SVG refers to itself too deeply.") from None
 
 
 def _shape(root: Xml.Element) -> tuple[float, float]:
