@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 SIMILAR = 0.82
 """Least cosine of two keypoints' descriptors; the published default of XFeat."""
 
-LEAST = 12
-"""Keypoints that must agree."""
+LEAST = 14
+"""Keypoints that must agree. Of 650 pairs of a picture and a mark that is not in it, none had more
+than 12."""
 
 SCALE = 12.0
 """``1 - exp(-n / SCALE)`` is the score of n keypoints that agree."""
