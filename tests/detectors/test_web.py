@@ -81,6 +81,25 @@ def test_a_smaller_copy_is_full(matches, photos):
     assert found.full[0].mentions[0].title == "Colosseum in Rome - Travel notes"
 
 
+def test_a_symmetric_picture_is_a_full_copy_of_itself(sessions, photos):
+    half = np.array(opened(photos, "colosseum").resize((300, 400)))
+    whole = np.hstack((half, half[:, ::-1]))
+    file = io.BytesIO()
+    Image.fromarray(whole).save(file, "PNG")
+    galleries = MemoryGalleries()
+    galleries.create(CRAWL)
+    reference = ReferenceMaker(sessions, "m").make(file.getvalue(), "d", "x", Kind.WEB)
+    galleries.put(CRAWL, [(Entry("x"), [reference])])
+    classifier = ImageClassifier(sessions)
+    matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
+    # Of the mirrored picture the hash is the same, or nearer.
+    for pixels in (whole, np.ascontiguousarray(whole[:, ::-1])):
+        picture = Picture(pixels, 600, 400, project="mine")
+        found = matcher.recognise(picture, Signals(classifier.detect([picture])))
+        assert urls(found.full) == ["x"]
+        assert not found.partial
+
+
 def test_parts_are_partial(matches, photos):
     image = opened(photos, "brandenburg-gate")
     wide, high = image.size

@@ -41,13 +41,17 @@ RELATED = 0.35
 
 INLIERS = 12
 """Keypoints that one homography carries over between pictures that share a part. On the set of
-`bench/quality/web.py` copies have 17 and more, unrelated pictures up to 27; hence `FLAT`."""
+`bench/quality/web.py` copies have 17 and more, unrelated pictures up to 27; hence the rest."""
 
 FLAT, SQUASHED, SURE = 0.25, 1.6, 60
 """A copy is shifted, scaled, turned or squeezed, but not seen at a slant: its homography has less
 perspective across the picture than `FLAT`, and stretches one way less than `SQUASHED` times the
-other. Unrelated pictures agree only by odd slants (0.4 and 1.4 or more). What has `SURE` keypoints
-may be at a slant: a photograph of a poster."""
+other. Unrelated pictures agree by odd slants (of 118 pairs looked at, all by 0.3 and 1.2 or more).
+What has `SURE` keypoints may be at a slant: a photograph of a poster."""
+
+FEW, EVEN, UPRIGHT = 25, 1.12, 12.0
+"""Fewer keypoints than `FEW` must agree on the simplest move, shifting and scaling: stretched one
+way less than `EVEN` times the other, and turned by less than `UPRIGHT` degrees."""
 
 COVERED, LEVEL = 0.92, 2.0
 """Of either picture is where the two agree, and so many degrees at most are between them: the same
@@ -224,20 +228,20 @@ class _Look:
     def found(self, galleries: Galleries, gallery: Gallery) -> Iterator[_Found]:
         """Entries of ``gallery`` that are copies of the picture, share a part with it, or are
         like it, in no order."""
-        copies = self._copies(galleries, gallery)
-        verdicts = [
-            _Found(copy.entry, "full" if copy.turn == 0 else "partial", 1.0)
-            for copy in copies
-            if copy.distance <= COPY
-        ]
+        upright, turned = self._copies(galleries, gallery)
+        verdicts = [_Found(copy.entry, "full", 1.0) for copy in upright if copy.distance <= COPY]
         known = {one.entry for one in verdicts}
+        verdicts += [
+            _Found(copy.entry, "partial", 1.0) for copy in turned if copy.entry not in known
+        ]
+        known.update(one.entry for one in verdicts)
         near = galleries.nearest(gallery, self._embedding, MOST_SIMILAR)
-        proposed = {copy.reference: (copy.entry, 0.0) for copy in copies if copy.turn == 0}
+        proposed = {copy.reference: (copy.entry, 0.0) for copy in upright}
         for one in near[:PROPOSED]:
             if one.similarity >= RELATED:
                 proposed[one.reference] = one.entry, one.similarity
         proposed = {number: it for number, it in proposed.items() if it[0] not in known}
-        almost = {copy.reference for copy in copies if copy.turn == 0}
+        almost = {copy.reference for copy in upright}
         verdicts += _verified(galleries, gallery, proposed, lambda: self._features, almost)
         if not any(one.way == "full" for one in verdicts):  # a collage shows no image in full
             known = {one.entry for one in verdicts}
@@ -250,11 +254,14 @@ class _Look:
             if one.similarity >= SIMILAR and one.entry not in known:
                 yield _Found(one.entry, "similar", one.similarity)
 
-    def _copies(self, galleries: Galleries, gallery: Gallery) -> list[Copy]:
+    def _copies(self, galleries: Galleries, gallery: Gallery) -> tuple[list[Copy], list[Copy]]:
+        """Nearly copies by their hashes; copies of the picture mirrored or turned. A symmetric
+        picture is both, so the two are asked apart."""
         hashed = hash_of(self._picture)
         if not hashed.says_something:
-            return []
-        return galleries.copies(gallery, hashed.hashes, ALMOST)
+            return [], []
+        upright = galleries.copies(gallery, hashed.hashes[:1], ALMOST)
+        return upright, galleries.copies(gallery, hashed.hashes[1:], COPY)
 
     def _mirrored(
         self, galleries: Galleries, gallery: Gallery, proposed: Proposed
@@ -361,15 +368,22 @@ def is_copy(match: Match, size: tuple[int, int]) -> bool:
         return False
     slant = np.abs(match.homography[2, :2]) @ np.array(size)
     stretches = np.linalg.svd(match.homography[:2, :2], compute_uv=False)
-    is_flat = slant < FLAT and stretches[0] < SQUASHED * stretches[1]
-    return bool(is_flat) or match.inliers >= SURE
+    stretch = stretches[0] / max(stretches[1], 1e-9)
+    if match.inliers < FEW:
+        is_simple = stretch < EVEN and abs(_turned(match)) < UPRIGHT
+        return bool(slant < FLAT and is_simple)
+    return match.inliers >= SURE or bool(slant < FLAT and stretch < SQUASHED)
+
+
+def _turned(match: Match) -> float:
+    """Degrees from the picture to the reference image, clockwise."""
+    return float(np.degrees(np.arctan2(match.homography[1, 0], match.homography[0, 0])))
 
 
 def is_whole(match: Match, first: LocalFeatures, second: LocalFeatures, *, is_almost: bool) -> bool:
     """Whether ``match`` says that two pictures are the same one: level, covering both, and
     everywhere (taken as read of pictures whose hashes are almost a copy's)."""
-    turned = np.degrees(np.arctan2(match.homography[1, 0], match.homography[0, 0]))
-    if abs(turned) > LEVEL:
+    if abs(_turned(match)) > LEVEL:
         return False
     width, height = first.size
     corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], dtype=np.float64)
