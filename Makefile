@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: help install install-dev demo test lint unit azurite clients test-clients compatibility \
-	bench quality fuzz audit lock clean
+	extras bench quality fuzz audit lock clean
 
 help:
 	@echo "make demo      the main job on real photographs, start to finish"
@@ -15,6 +15,7 @@ help:
 	@echo "make azurite   the Azure emulator, for the tests that are skipped without it"
 	@echo "make test-clients   Google's clients in three languages; installs what Node.js and Java need"
 	@echo "make compatibility  the same, and writes docs/compatibility.md"
+	@echo "make extras    PDQ's reference and Parquet, for the tests that are skipped without them"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
 	@echo "make fuzz      10,000 mutated requests and 2,000 mutated images against a server (asks an index)"
 	@echo "make audit     known holes in what is installed (asks an index)"
@@ -80,6 +81,10 @@ test-clients: install-dev clients
 compatibility: install-dev clients
 	TAPETUM_REQUIRE_NODE=1 TAPETUM_REQUIRE_JAVA=1 TAPETUM_WRITE_PAGE=1 \
 		$(BIN)/python -m pytest tests/clients
+
+# What some tests are skipped without: pdqhash is compiled as it is installed, pyarrow is large.
+extras: install-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pdqhash==0.2.8 "pyarrow>=18"
 
 bench: install-dev
 	$(BIN)/python -m bench

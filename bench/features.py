@@ -16,6 +16,8 @@ from bench import machine
 from bench.rows import Row
 from tapetum import app, sources, vision
 from tapetum.annotator import Annotator
+from tapetum.gallery.shipped import landmarks, symbols
+from tapetum.gallery.shipped.brands import Brands
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
 from tapetum.stores.router import Stores
@@ -36,7 +38,12 @@ def measure(files: Sequence[Path]) -> list[Row]:
     try:
         with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
             sessions = Sessions(Manifest.packaged())
-            made = Annotator(Stores(Path(folder)), app.detectors(sessions), app.features())
+            recognisers = app.recognisers(
+                sessions, landmarks.load(), Brands.packaged(), symbols.load()
+            )
+            made = Annotator(
+                Stores(Path(folder)), app.detectors(sessions), app.features(), recognisers
+            )
             rows = [
                 row
                 for feature in app.features()

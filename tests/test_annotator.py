@@ -21,6 +21,7 @@ from tapetum.features import Ask
 from tapetum.lease import Lease
 from tapetum.picture import Picture
 from tapetum.plan import Shard, Task
+from tapetum.principal import Principal, Principals, Project
 from tapetum.stores.router import Stores
 
 LABEL, LOGO, TEXT = 4, 3, 5
@@ -88,6 +89,49 @@ def annotator(stores: Stores, detector: BrightnessDetector) -> Iterator[Annotato
     made = Annotator(stores, [detector], [BrightnessLabel()])
     yield made
     made.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    value: int
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quadrupled:
+    value: int
+    project: str
+
+
+class Doubler:
+    signal = Doubled
+    needs = (Brightness,)
+
+    def side(self, width: int, height: int) -> int:
+        return 1
+
+    def recognise(self, picture, signals) -> Doubled:
+        return Doubled(2 * round(signals.of(Brightness).value), picture.project)
+
+
+class Quadrupler:
+    signal = Quadrupled
+    needs = (Doubled,)
+
+    def side(self, width: int, height: int) -> int:
+        return 1
+
+    def recognise(self, picture, signals) -> Quadrupled:
+        return Quadrupled(2 * signals.of(Doubled).value, signals.of(Doubled).project)
+
+
+class QuadrupledLabel:
+    type = LABEL
+    needs = (Quadrupled,)
+
+    def describe(self, ask: Ask, signals, response) -> None:
+        found = signals.of(Quadrupled)
+        response.label_annotations.add(description=f"{found.project} {found.value}", score=0.5)
 
 
 def request(uri: str = "", content: bytes = b"", features: Sequence[int] = (LABEL,)):
@@ -298,6 +342,69 @@ def test_two_tasks_side_by_side_do_not_mix(annotator, tmp_path):
         for name in ("0", "255")
     }
     assert words == {"0": {"Dark"}, "255": {"Light"}}
+
+
+def test_recognisers_run_after_what_they_need_and_know_the_project(stores, tmp_path):
+    annotator = Annotator(
+        stores,
+        [BrightnessDetector()],
+        [QuadrupledLabel()],
+        recognisers=[Quadrupler(), Doubler()],
+    )
+
+    def said(project: str) -> str:
+        batch = vision.BatchAnnotateImagesRequest(requests=[request(content=png(20))])
+        answer = annotator.annotate(batch.SerializeToString(), project=project)
+        responses = vision.BatchAnnotateImagesResponse.FromString(answer).responses
+        return responses[0].label_annotations[0].description
+
+    try:
+        assert said("mine") == "mine 80"
+        job = task([request(content=png(30))], operation="projects/other/operations/7")
+        annotator.run(job, heard().lease)
+        written = shard(tmp_path, "output-1-to-1.json")[0]["labelAnnotations"]
+        assert written[0]["description"] == "other 120"
+    finally:
+        annotator.close()
+
+
+def test_a_caller_who_is_not_of_the_project_sees_none_of_its_galleries(stores):
+    known = {"ann": Principal("ann", Project("mine"))}
+    annotator = Annotator(
+        stores,
+        [BrightnessDetector()],
+        [QuadrupledLabel()],
+        [Quadrupler(), Doubler()],
+        Principals(known, asked=True),
+    )
+    batch = vision.BatchAnnotateImagesRequest(requests=[request(content=png(20))])
+    said = {}
+    for principal, project in (("ann", "mine"), ("ann", "other"), ("gone", "mine")):
+        answer = annotator.annotate(batch.SerializeToString(), principal, project)
+        responses = vision.BatchAnnotateImagesResponse.FromString(answer).responses
+        said[principal, project] = responses[0].label_annotations[0].description
+    annotator.close()
+    assert said == {
+        ("ann", "mine"): "mine 80",
+        ("ann", "other"): " 80",
+        ("gone", "mine"): " 80",
+    }
+
+
+def test_pages_of_a_file_reach_recognisers(stores):
+    asked = vision.AnnotateFileRequest()
+    asked.input_config.mime_type = "image/tiff"
+    file = io.BytesIO()
+    Image.new("L", (64, 32), 20).save(file, "TIFF")
+    asked.input_config.content = file.getvalue()
+    asked.features.add(type_=LABEL)
+    annotator = Annotator(
+        stores, [BrightnessDetector()], [QuadrupledLabel()], [Quadrupler(), Doubler()]
+    )
+    answer = annotator.annotate_file(asked.SerializeToString(), project="mine")
+    annotator.close()
+    [page] = vision.AnnotateFileResponse.FromString(answer).responses
+    assert page.label_annotations[0].description == "mine 80"
 
 
 def test_a_language_hint_that_is_not_read_is_the_error_of_its_image(stores: Stores) -> None:

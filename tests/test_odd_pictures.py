@@ -16,6 +16,8 @@ from PIL import Image
 
 from tapetum import app, vision
 from tapetum.annotator import Annotator
+from tapetum.gallery.shipped import landmarks, symbols
+from tapetum.gallery.shipped.brands import Brands
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.stores.router import Stores
@@ -25,7 +27,8 @@ from tapetum.stores.router import Stores
 def annotator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Annotator]:
     sessions = Sessions(Manifest.packaged())
     folder = tmp_path_factory.mktemp("stores")
-    made = Annotator(Stores(folder), app.detectors(sessions), app.features())
+    recognisers = app.recognisers(sessions, landmarks.load(), Brands.packaged(), symbols.load())
+    made = Annotator(Stores(folder), app.detectors(sessions), app.features(), recognisers)
     yield made
     made.close()
 

@@ -9,12 +9,20 @@ import pytest
 from tapetum import app, sources, vision
 from tapetum.annotator import Annotator
 from tapetum.decode import decode
+from tapetum.gallery.shipped import landmarks, symbols
+from tapetum.gallery.shipped.brands import Brands
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.stores.router import Stores
 
 #: Networks that see a picture once. The others see each line of text or each face.
-ONCE = {"efficientnet-lite2", "ssdlite-mobilenet-v2", "nsfwjs-mobilenet-v2", "open-nsfw"}
+ONCE = {
+    "efficientnet-lite2",
+    "ssdlite-mobilenet-v2",
+    "nsfwjs-mobilenet-v2",
+    "open-nsfw",
+    "xfeat",
+}
 
 
 @pytest.fixture
@@ -24,7 +32,8 @@ def sessions() -> Sessions:
 
 @pytest.fixture
 def annotator(sessions: Sessions, tmp_path: Path):
-    made = Annotator(Stores(tmp_path), app.detectors(sessions), app.features())
+    recognisers = app.recognisers(sessions, landmarks.load(), Brands.packaged(), symbols.load())
+    made = Annotator(Stores(tmp_path), app.detectors(sessions), app.features(), recognisers)
     yield made
     made.close()
 

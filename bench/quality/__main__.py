@@ -12,7 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.quality import contact_sheet, faces, labels, objects, safe_search, text, text_sheet
+from bench.quality import (
+    contact_sheet,
+    crops,
+    faces,
+    labels,
+    landmarks,
+    logos,
+    objects,
+    safe_search,
+    text,
+    text_sheet,
+    web,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +36,10 @@ _PARTS: dict[str, Callable[[Path], Rows]] = {
     "labels": labels.measure,
     "safe_search": safe_search.measure,
     "text": lambda data: text.measure(data / "ocr"),
+    "web": web.measure,
+    "crops": crops.measure,
+    "landmarks": lambda data: landmarks.measure(data / "landmarks"),
+    "logos": lambda data: logos.measure(data / "logos"),
 }
 
 

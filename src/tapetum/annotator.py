@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
 from itertools import islice
 from typing import Any
 
 from tapetum import assemble, fetch, validate, vision
-from tapetum.detectors import Detector, Signals
+from tapetum.detectors import Detector, Recogniser, Signals
 from tapetum.documents import Document, open_document
 from tapetum.errors import (
     FeatureNotAvailable,
@@ -59,12 +60,21 @@ class _Look:
             status.code, status.message = error.code, error.message
 
 
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What a caller's images may come from, and whose galleries they are compared with."""
+
+    stores: Stores
+    project: str
+
+
 class Annotator:
     """Looks at images and says what the features asked for say.
 
-    Holds no state of any one task and is used by many threads at once. ``detectors`` are run at
-    most once per image each, only those that the asked features need. ``principals`` says what
-    the starter of a task or call may read and write, at the time it is read and written.
+    Holds no state of any one task and is used by many threads at once. ``detectors`` and
+    ``recognisers`` are run at most once per image each, only those that the asked features need.
+    ``principals`` says what the starter of a task or call may read and write, at the time it is
+    read and written.
     """
 
     def __init__(
@@ -72,11 +82,16 @@ class Annotator:
         stores: Stores,
         detectors: Iterable[Detector[Any]],
         features: Iterable[Feature],
+        recognisers: Iterable[Recogniser[Any]] = (),
         principals: Principals | None = None,
     ) -> None:
         self._stores = stores
         self._principals = principals or Principals({}, asked=False)
         self._detectors = {detector.signal: detector for detector in detectors}
+        by_signal = {recogniser.signal: recogniser for recogniser in recognisers}
+        order = TopologicalSorter({kind: one.needs for kind, one in by_signal.items()})
+        #: Each after those whose signals it needs.
+        self._recognisers = {k: by_signal[k] for k in order.static_order() if k in by_signal}
         self._features = {feature.type: feature for feature in features}
         self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
 
@@ -96,29 +111,30 @@ class Annotator:
             response = vision.BatchAnnotateImagesResponse(responses=answers)
             self._write(task, shard, response, lease)
 
-    def annotate(self, requests: bytes, principal: str = "") -> bytes:
+    def annotate(self, requests: bytes, principal: str = "", project: str = "") -> bytes:
         """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal`` with a serialized
-        response."""
-        stores = self._stores_of(principal)
-        images = map(ImageSource, vision.BatchAnnotateImagesRequest.FromString(requests).requests)
-        answers = self._answers(images, WINDOW, stores)
+        response. ``project`` is whose galleries are seen beside those for everyone."""
+        asked = vision.BatchAnnotateImagesRequest.FromString(requests).requests
+        sight = self._sight(principal, project)
+        answers = self._answers(map(ImageSource, asked), WINDOW, sight)
         response = vision.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
 
-    def annotate_file(self, request: bytes, principal: str = "") -> bytes:
+    def annotate_file(self, request: bytes, principal: str = "", project: str = "") -> bytes:
         """Answer a serialized ``AnnotateFileRequest`` of ``principal`` with a serialized response.
 
         What is wrong with the file is the response's ``error``, which then has nothing else.
+        ``project`` is as for `annotate`.
         """
         asked = vision.AnnotateFileRequest.FromString(request)
         response = _file_response(asked)
-        stores = self._stores_of(principal)
+        sight = self._sight(principal, project)
         try:
-            with open_document(asked.input_config, stores) as document:
+            with open_document(asked.input_config, sight.stores) as document:
                 pages = _pages(
                     asked, document, document.numbers(asked.pages, validate.MAX_SYNC_PAGES)
                 )
-                response.responses.extend(self._answers(pages, WINDOW, stores))
+                response.responses.extend(self._answers(pages, WINDOW, sight))
                 response.total_pages = document.pages
         except ImageError as error:
             response.error.code, response.error.message = error.code, error.message
@@ -168,7 +184,7 @@ class Annotator:
         if task.careful:
             answers = self._careful_answers(task, sources, start, lease)
         else:
-            answers = self._answers(sources, WINDOW, self._stores_of(task.principal), lease.check)
+            answers = self._answers(sources, WINDOW, self._sight_of(task), lease.check)
         for position, (source, response) in enumerate(zip(sources, answers, strict=True), start):
             if source.uri:
                 response.context.uri = source.uri
@@ -197,21 +213,24 @@ class Annotator:
                 yield look.response
             else:
                 lease.started(position)
-                stores = self._stores_of(task.principal)
-                yield from self._answers([source], 1, stores, lease.check)
+                yield from self._answers([source], 1, self._sight_of(task), lease.check)
 
     def _answers(
         self,
         sources: Iterable[Source],
         window: int,
-        stores: Stores,
+        sight: _Sight,
         before_each: Callable[[], None] = lambda: None,
     ) -> Iterator[Any]:
         """Responses in order of ``sources``; ``before_each`` may stop the work by raising."""
-        fetched = self._fetch_ahead(sources, stores)
-        while looks := self._window(fetched, window, before_each):
+        fetched = self._fetch_ahead(sources, sight.stores)
+        while looks := self._window(fetched, window, sight.project, before_each):
             for signal, detector in self._detectors.items():
                 self._detect(detector, [look for look in looks if signal in self._needs(look)])
+            for signal, recogniser in self._recognisers.items():
+                for look in looks:
+                    if signal in self._needs(look):
+                        self._recognise(recogniser, look)
             for look in looks:
                 self._describe(look)
                 look.source.finish(look.response)
@@ -219,7 +238,11 @@ class Annotator:
                 yield look.response
 
     def _window(
-        self, sources: Iterator[Source], size: int, before_each: Callable[[], None]
+        self,
+        sources: Iterator[Source],
+        size: int,
+        project: str,
+        before_each: Callable[[], None],
     ) -> list[_Look]:
         """The next ``size`` pictures, or fewer that are large."""
         looks: list[_Look] = []
@@ -229,7 +252,7 @@ class Annotator:
             if source is None:
                 break
             before_each()
-            look = self._opened(source)
+            look = self._opened(source, project)
             looks.append(look)
             if look.picture is not None:
                 pixels += look.picture.pixels.shape[0] * look.picture.pixels.shape[1]
@@ -237,6 +260,14 @@ class Annotator:
 
     def _stores_of(self, principal: str) -> Stores:
         return self._stores.seen_by(self._principals.named(principal))
+
+    def _sight_of(self, task: Task) -> _Sight:
+        return self._sight(task.principal, task.project)
+
+    def _sight(self, principal: str, project: str) -> _Sight:
+        """A caller who is not (any more) of ``project`` sees none of its galleries."""
+        is_own = self._principals.named(principal).may_see(project)
+        return _Sight(self._stores_of(principal), project if is_own else "")
 
     def _fetch_ahead(self, sources: Iterable[Source], stores: Stores) -> Iterator[Source]:
         coming: deque[Source] = deque()
@@ -252,14 +283,14 @@ class Annotator:
             for source in coming:
                 source.cancel()
 
-    def _opened(self, source: Source) -> _Look:
+    def _opened(self, source: Source, project: str) -> _Look:
         """The image decoded as large as the features asked for want it; an error in its place."""
         look = _Look(source)
         try:
             look.asks = validate.image_asks(source.request)
             languages = validate.text_languages(source.request)
             picture = source.picture(lambda w, h: self._side(look, w, h))
-            look.picture = replace(picture, languages=languages)
+            look.picture = replace(picture, languages=languages, project=project)
         except ImageError as error:
             look.refuse(error)
         except Exception:
@@ -268,15 +299,22 @@ class Annotator:
         return look
 
     def _side(self, look: _Look, width: int, height: int) -> int:
-        sides = (self._detectors[signal].side(width, height) for signal in self._needs_of(look))
-        return max(sides, default=1)
+        makers = (
+            self._detectors.get(signal) or self._recognisers[signal]
+            for signal in self._needs_of(look)
+        )
+        return max((maker.side(width, height) for maker in makers), default=1)
 
     def _needs(self, look: _Look) -> set[type]:
         return self._needs_of(look) if look.picture is not None else set()
 
     def _needs_of(self, look: _Look) -> set[type]:
         features = (self._features.get(kind) for kind in look.asks)
-        return {need for feature in features if feature is not None for need in feature.needs}
+        needs = {need for feature in features if feature is not None for need in feature.needs}
+        for signal in reversed(self._recognisers):
+            if signal in needs:
+                needs.update(self._recognisers[signal].needs)
+        return needs
 
     def _detect(self, detector: Detector[Any], looks: Sequence[_Look]) -> None:
         """Give each look the detector's signal. One that fails does not fail the others."""
@@ -294,6 +332,15 @@ class Annotator:
             return
         for look, signal in zip(looks, signals, strict=True):
             look.signals.add(signal)
+
+    def _recognise(self, recogniser: Recogniser[Any], look: _Look) -> None:
+        """Give the look the recogniser's signal."""
+        if look.picture is None:
+            return
+        try:
+            look.signals.add(recogniser.recognise(look.picture, look.signals))
+        except Exception:
+            log.exception("the recogniser of %s failed", recogniser.signal.__name__)
 
     def _describe(self, look: _Look) -> None:
         if look.picture is None:

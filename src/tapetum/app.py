@@ -11,24 +11,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
 
 from tapetum.annotator import Annotator
-from tapetum.detectors import Detector
+from tapetum.detectors import Detector, Recogniser
 from tapetum.detectors.adult import AdultDetector
 from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.colours import ColourDetector
 from tapetum.detectors.face_glance import FaceGlancer
 from tapetum.detectors.faces import FaceDetector
+from tapetum.detectors.keypoints import KeypointDetector
+from tapetum.detectors.landmarks import LandmarkRecogniser
 from tapetum.detectors.languages import Languages
+from tapetum.detectors.logos import LogoRecogniser
 from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.detectors.surface import SurfaceDetector
+from tapetum.detectors.symbols import SymbolDetector
 from tapetum.detectors.text import TextDetector
+from tapetum.detectors.web import WebMatcher
 from tapetum.dispatch import Dispatcher
 from tapetum.door import front, grpc, rest
 from tapetum.door.api_keys import ApiKeys
@@ -43,16 +48,27 @@ from tapetum.features.crop_hints import CropHints
 from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.faces import FaceDetection
 from tapetum.features.label import LabelDetection
+from tapetum.features.landmark import LandmarkDetection
+from tapetum.features.logo import LogoDetection
 from tapetum.features.objects import ObjectLocalization
 from tapetum.features.properties import ImageProperties
 from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.features.text import TextDetection
+from tapetum.features.web import WebDetection
+from tapetum.gallery import Galleries
+from tapetum.gallery.joined import JoinedGalleries
+from tapetum.gallery.local_features import LocalFeatures
+from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.shipped import landmarks, symbols
+from tapetum.gallery.shipped.brands import Brands
+from tapetum.gallery.sqlite import SqliteGalleries
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.quota import Quotas
+from tapetum.reference import embedding_model
 from tapetum.service import Service
 from tapetum.settings import BucketRule, Settings
 from tapetum.stores.router import Stores
@@ -86,10 +102,27 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
         FaceDetector(sessions),
         FaceGlancer(sessions),
         ImageClassifier(sessions),
+        KeypointDetector(sessions),
         ObjectDetector(sessions),
         SaliencyDetector(),
         SurfaceDetector(),
+        SymbolDetector(),
         TextDetector(sessions),
+    ]
+
+
+def recognisers(
+    sessions: Sessions,
+    galleries: Galleries,
+    brands: Brands | None = None,
+    marks: Sequence[tuple[str, LocalFeatures]] = (),
+) -> list[Recogniser[Any]]:
+    """One recogniser per kind of signal that is looked up in galleries; ``brands`` and ``marks``,
+    names and symbols, are logos besides those."""
+    return [
+        LandmarkRecogniser(galleries),
+        LogoRecogniser(galleries, brands or Brands([]), marks),
+        WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions)),
     ]
 
 
@@ -102,25 +135,61 @@ def features() -> list[Feature]:
         FaceDetection(),
         ImageProperties(),
         LabelDetection(),
+        LandmarkDetection(),
+        LogoDetection(),
         ObjectLocalization(),
         SafeSearchDetection(),
         TextDetection(identify),
+        WebDetection(),
     ]
+
+
+def own_galleries(settings: Settings) -> SqliteGalleries:
+    """The galleries in the data folder, which is made if need be."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"The data folder cannot be made: {error}.") from error
+    model = embedding_model(Manifest.packaged())
+    return SqliteGalleries(settings.data_dir / "galleries.sqlite", model)
+
+
+def _logos(settings: Settings) -> tuple[Brands, list[tuple[str, LocalFeatures]]]:
+    """The names and symbols that ship, none where the settings switch them off."""
+    if settings.shipped == "on":
+        return Brands.packaged(), symbols.load()
+    return Brands([]), []
+
+
+def with_shipped(settings: Settings, own: Galleries) -> Galleries:
+    """``own`` galleries beside those that ship, unless the settings switch these off."""
+    return JoinedGalleries(own, [landmarks.load()] if settings.shipped == "on" else [])
 
 
 class Engine:
     """Everything behind the doors: stores, models, ledger, workers, service."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, stores: Stores, niceness: int = 0
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        stores: Stores,
+        galleries: Galleries,
+        niceness: int = 0,
     ) -> None:
         self.stores = stores
         self.ledger = ledger
+        self.galleries = galleries
         self.sessions = Sessions(
             Manifest.packaged(), precision=settings.precision, workers=settings.worker_count
         )
-        principals = settings.roster.asked(bool(settings.auth_modes))
-        self.annotator = Annotator(stores, detectors(self.sessions), features(), principals)
+        self.annotator = Annotator(
+            stores,
+            detectors(self.sessions),
+            features(),
+            recognisers(self.sessions, galleries, *_logos(settings)),
+            settings.roster.asked(bool(settings.auth_modes)),
+        )
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
         self.service = Service(
@@ -142,14 +211,18 @@ class Engine:
             raise SettingsError(f"The data folder cannot be made: {error}.") from error
         ledger = SqlLedger(settings.data_dir / "ledger.sqlite")
         stores = Stores(settings.buckets_dir, settings.bucket_rules, _web(settings))
-        return cls(settings, ledger, stores, TASK_NICENESS)
+        galleries = with_shipped(settings, own_galleries(settings))
+        return cls(settings, ledger, stores, galleries, TASK_NICENESS)
 
     @classmethod
     def of_command_line(cls, settings: Settings) -> Engine:
         """For one command of one person: a ledger in memory, and this machine's files too."""
         rules = (*_COMMAND_LINE_RULES, *settings.bucket_rules)
         stores = Stores(settings.buckets_dir, rules, _web(settings), files=True)
-        return cls(settings, MemoryLedger(), stores)
+        # Galleries are read where there are some; a command that only reads makes no file.
+        is_kept = (settings.data_dir / "galleries.sqlite").exists()
+        own = own_galleries(settings) if is_kept else MemoryGalleries()
+        return cls(settings, MemoryLedger(), stores, with_shipped(settings, own))
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -163,6 +236,7 @@ class Engine:
             self.annotator.close()
             self.service.close()
             self.ledger.close()
+            self.galleries.close()
 
 
 def _web(settings: Settings) -> WebStore | None:

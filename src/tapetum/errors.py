@@ -35,6 +35,12 @@ TapetumError
 │   ├── ObjectExists          6
 │   ├── ObjectChanged         9
 │   └── StoreUnavailable      14
+├── GalleryError              a gallery, or what is to be put into one, cannot be used
+│   ├── GalleryNotFound       5   no gallery of that name
+│   ├── EntryNotFound         5   no entry of that key
+│   ├── GalleryExists         6   the project has a gallery of that name
+│   ├── InvalidGallery        3   a name, kind, manifest, archive or reference that will not do
+│   └── GalleryBroken         9   the file that holds the galleries cannot be read or written
 ├── LeaseLost                 10  the task is no longer this worker's; its result is dropped
 ├── TaskStopped               1   the worker is asked to stop; the task goes back to the ledger
 ├── SettingsError             3   a flag, variable or settings file that cannot be used
@@ -237,6 +243,30 @@ class ObjectChanged(StoreError):
 
 class StoreUnavailable(StoreError):
     code = code_pb2.UNAVAILABLE
+
+
+class GalleryError(TapetumError):
+    """A gallery cannot be used."""
+
+
+class GalleryNotFound(GalleryError):
+    code = code_pb2.NOT_FOUND
+
+
+class EntryNotFound(GalleryError):
+    code = code_pb2.NOT_FOUND
+
+
+class GalleryExists(GalleryError):
+    code = code_pb2.ALREADY_EXISTS
+
+
+class InvalidGallery(GalleryError):
+    code = code_pb2.INVALID_ARGUMENT
+
+
+class GalleryBroken(GalleryError):
+    code = code_pb2.FAILED_PRECONDITION
 
 
 class LeaseLost(TapetumError):

@@ -17,12 +17,14 @@ class Picture:
     it was transparent. ``width`` and ``height`` are those of the full-size upright image, in
     pixels: every coordinate a detector returns is in that frame. Treat ``pixels`` as read-only.
     ``languages`` are the BCP-47 codes of the languages its text is said to be in, often none.
+    ``project`` is whose request it belongs to, and so whose galleries it is compared with.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
     languages: tuple[str, ...] = ()
+    project: str = ""
 
     def resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """``pixels`` at ``height×width``: area averaging when smaller, bicubic when larger."""

@@ -63,6 +63,11 @@ class Task:
     poison: tuple[int, ...] = ()
     principal: str = ""
 
+    @property
+    def project(self) -> str:
+        """Whose task it is: ``projects/PROJECT/...`` is the operation's name."""
+        return self.operation.removeprefix("projects/").partition("/")[0]
+
     def shards_left(self) -> Iterator[Shard]:
         """The shards not yet recorded, in order."""
         return shards(self.first + self.done, self.last, self.batch_size)

@@ -57,8 +57,8 @@ class Service:
 
     Every method raises `tapetum.errors.RequestError` and nothing else a client should see.
     ``project`` owns the operations of requests that name no parent, where nobody is asked who
-    is calling; else the caller's project owns them, and only its callers find them. ``stores``
-    hold the files of pages.
+    is calling; else the caller's project owns them, and only its callers find them. The same
+    project's galleries are what images are compared with. ``stores`` hold the files of pages.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class Service:
         """Answer at most 16 images at once."""
         self._quotas.count(caller)
         validate.check(request, sync=True)
-        self._project_of(request.parent, caller)
+        project, _ = self._project_of(request.parent, caller)
         part = vision.BatchAnnotateImagesRequest(requests=request.requests).SerializeToString()
         with self._quotas.holding(caller, len(request.requests), len(part)):
-            answer = await asyncio.wrap_future(self._executor.annotate(part, caller.name))
+            answer = await asyncio.wrap_future(self._executor.annotate(part, caller.name, project))
         return vision.BatchAnnotateImagesResponse.FromString(answer)
 
     async def async_batch_annotate_images(
@@ -112,10 +112,12 @@ class Service:
         response's ``error``."""
         self._quotas.count(caller)
         validate.check_files(request, sync=True)
-        self._project_of(request.parent, caller)
+        project, _ = self._project_of(request.parent, caller)
         part = request.requests[0].SerializeToString()
         with self._quotas.holding(caller, validate.MAX_SYNC_PAGES, len(part)):
-            answer = await asyncio.wrap_future(self._executor.annotate_file(part, caller.name))
+            answer = await asyncio.wrap_future(
+                self._executor.annotate_file(part, caller.name, project)
+            )
         response = vision.AnnotateFileResponse.FromString(answer)
         return vision.BatchAnnotateFilesResponse(responses=[response])
 

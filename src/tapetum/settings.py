@@ -48,7 +48,7 @@ class Settings:
     port: int = _row(8080, "the public port, for gRPC and REST alike; 0 picks a free one")
     grpc_port: int | None = _row(None, "a port for gRPC alone, beside the public one")
     http_port: int | None = _row(None, "a port for REST alone, beside the public one")
-    data_dir: Path = _row(Path("tapetum-data"), "folder of the ledger and of local buckets")
+    data_dir: Path = _row(Path("tapetum-data"), "folder of ledger, galleries and local buckets")
     buckets: Path | None = _row(None, "folder whose sub-folders are the buckets (DATA_DIR/buckets)")
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
     precision: str = _row("full", "of networks: full, or reduced (bfloat16; tapetum[openvino])")
@@ -69,6 +69,7 @@ class Settings:
         "", "hosts of web_fetch = listed, comma-separated; *.example is all below example"
     )
     bucket_door: str = _row("on", "local buckets for Google's storage clients: on or off")
+    shipped: str = _row("on", "the landmarks and names of brands that ship: on or off")
     lease: float = _row(30.0, "seconds without a sign of life after which a task is taken over")
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
     log_level: str = _row("info", "debug, info, warning or error")
@@ -119,6 +120,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "listed", "any")
+SHIPPED = ("on", "off")
 PRECISIONS = ("full", "reduced")
 BUCKET_DOOR = ("on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -149,6 +151,7 @@ _CHECKS: Mapping[str, _Check] = {
     "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
     "bucket_door": (BUCKET_DOOR.__contains__, f"must be one of {', '.join(BUCKET_DOOR)}"),
+    "shipped": (SHIPPED.__contains__, f"must be one of {', '.join(SHIPPED)}"),
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
     "retention_days": (lambda days: 0 <= days <= 36_500, "must be 0 to 36500 days"),
     "log_level": (LOG_LEVELS.__contains__, f"must be one of {', '.join(LOG_LEVELS)}"),

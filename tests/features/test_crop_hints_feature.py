@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.detectors import Signals
+from tapetum.detectors.captions import Captions
 from tapetum.detectors.faces import Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency, SaliencyDetector
@@ -21,13 +22,15 @@ NO_OBJECTS = Objects(
     np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
 )
 
+NO_TEXT = Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0)
+
 
 def hints(importance, width, height, ratios=(), max_results=10):
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
     context = vision_v1.ImageContext.pb(
         vision_v1.ImageContext(crop_hints_params={"aspect_ratios": list(ratios)})
     )
-    signals = Signals([Saliency(importance), Faces(()), NO_OBJECTS])
+    signals = Signals([Saliency(importance), Faces(()), NO_OBJECTS, NO_TEXT])
     CropHints().describe(Ask(max_results, width, height, context), signals, response)
     return list(response.crop_hints_annotation.crop_hints)
 
@@ -49,7 +52,7 @@ def spot(height, width, y, x):
     return importance
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.floats(0.15, 0.85),
     st.floats(0.15, 0.85),
@@ -121,6 +124,40 @@ def test_a_flat_picture_is_cut_in_the_middle():
     assert box(hint) == (80, 0, 559, 479)
     assert hint.importance_fraction == pytest.approx(0.75)
     assert hint.confidence == pytest.approx(0.5)
+
+
+def test_a_face_larger_than_the_crop_does_not_move_it():
+    density = np.full((10, 40), 1 / 400)
+    density[:, 10:20] *= 9
+    plain = CropSearch(density, 400, 100).of_ratio(1.0)
+    assert CropSearch(density, 400, 100, [(150, 10, 290, 60)]).of_ratio(1.0) == plain
+    assert CropSearch(density, 400, 100, [(90, 10, 130, 60)]).of_ratio(1.0) != plain
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 370), st.integers(0, 80), st.integers(5, 60)).map(
+            lambda face: (face[0], face[1], min(400, face[0] + face[2]), 100)
+        ),
+        max_size=4,
+    ),
+    st.sampled_from([0.5, 1.0, 1.5, 3.0]),
+)
+def test_no_crop_cuts_a_face_where_another_position_cuts_none(faces, ratio):
+    density = np.full((10, 40), 1 / 400)
+    crop = CropSearch(density, 400, 100, faces).of_ratio(ratio)
+    columns = crop.box[2] - crop.box[0] + 1
+
+    def cuts(left):
+        shares = [
+            max(0, min(x1, left + columns) - max(x0, left)) / (x1 - x0)
+            for x0, _, x1, _ in faces
+            if x1 - x0 <= columns
+        ]
+        return sum(0.05 < share < 0.95 for share in shares)
+
+    assert cuts(crop.box[0]) == min(cuts(left) for left in range(400 - columns + 1))
 
 
 def test_one_hint_per_ratio_in_order_and_no_limit_by_max_results():

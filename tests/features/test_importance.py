@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tapetum.decode import decode
 from tapetum.detectors import Signals
+from tapetum.detectors.captions import Captions
 from tapetum.detectors.faces import Face, FaceDetector, Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency, SaliencyDetector
@@ -28,14 +29,19 @@ def face(box, confidence=0.9) -> Face:
     return Face(box, *nothing, confidence, 1.0, 0.0, 0.0, 0.0, *looks)
 
 
-def signals(faces=(), boxes=(), scores=()) -> Signals:
+def captions(*quads) -> Captions:
+    return Captions(np.array(quads, dtype=np.float32).reshape(-1, 4, 2), 0.0)
+
+
+def signals(faces=(), boxes=(), scores=(), quads=()) -> Signals:
     flat = np.full((30, 40), 1 / 1200, dtype=np.float32)
     objects = Objects(
         np.array(boxes, dtype=np.float32).reshape(-1, 4),
         np.array(scores, dtype=np.float32),
         np.zeros(len(scores), dtype=np.int64),
     )
-    return Signals([Saliency(flat), Faces(tuple(face(box) for box in faces)), objects])
+    found = Faces(tuple(face(box) for box in faces))
+    return Signals([Saliency(flat), found, objects, captions(*quads)])
 
 
 def inside(density, box) -> float:
@@ -62,6 +68,20 @@ def test_an_unlikely_object_counts_for_nothing():
     assert density == pytest.approx(importance(signals(), WIDTH, HEIGHT))
 
 
+def test_text_counts_as_much_as_an_object_and_less_than_a_face():
+    face_box, line = (50, 50, 100, 100), [(250, 150), (300, 150), (300, 200), (250, 200)]
+    alone = importance(signals(quads=[line]), WIDTH, HEIGHT)
+    assert inside(alone, (250, 150, 300, 200)) > 0.5
+    beside = importance(signals([face_box], quads=[line]), WIDTH, HEIGHT)
+    assert 0.15 < inside(beside, (250, 150, 300, 200)) < inside(beside, (40, 40, 110, 110)) / 2
+
+
+def test_a_turned_line_counts_as_the_box_around_it():
+    line = [(100, 100), (150, 150), (140, 160), (90, 110)]
+    density = importance(signals(quads=[line]), WIDTH, HEIGHT)
+    assert inside(density, (90, 100, 150, 160)) > 0.5
+
+
 coordinates = st.floats(-500, 900)
 
 
@@ -86,7 +106,7 @@ def test_no_face_is_cut_in_two(photos, name, ratio):
     )
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
     ask = Ask(10, picture.width, picture.height, context)
-    CropHints().describe(ask, Signals([faces, saliency, none]), response)
+    CropHints().describe(ask, Signals([faces, saliency, none, captions()]), response)
     [hint] = response.crop_hints_annotation.crop_hints
     corners = hint.bounding_poly.vertices
     for one in faces.faces:

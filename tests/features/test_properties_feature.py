@@ -5,6 +5,7 @@ import pytest
 from google.cloud import vision_v1
 
 from tapetum.detectors import Signals
+from tapetum.detectors.captions import Captions
 from tapetum.detectors.colours import Colour, DominantColours
 from tapetum.detectors.faces import Faces
 from tapetum.detectors.objects import Objects
@@ -25,7 +26,8 @@ def described(*features, max_results=10, ratios=(1.0,)):
     )
     importance = np.full((6, 8), 1 / 48, dtype=np.float32)
     nothing = Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int))
-    signals = Signals([COLOURS, Saliency(importance), Faces(()), nothing])
+    text = Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0)
+    signals = Signals([COLOURS, Saliency(importance), Faces(()), nothing, text])
     for feature in features:
         feature.describe(Ask(max_results, 640, 480, context), signals, response)
     return response

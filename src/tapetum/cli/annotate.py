@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 OPERATIONS_AHEAD = 2
 _POLL_SECONDS = 0.05
 _SETTINGS = (
-    "workers", "precision", "data_dir", "buckets", "web_fetch", "web_hosts", "log_level"
+    "workers", "precision", "data_dir", "buckets", "web_fetch", "web_hosts", "shipped", "log_level"
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.detectors import Signals
+from tapetum.detectors.captions import Captions
 from tapetum.detectors.faces import Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency
@@ -20,10 +21,13 @@ from tapetum.features.importance import importance
 
 CROP_HINTS = 9  # Feature.Type
 _MOST_RATIOS = 16  # the API ignores further ones
-_OFFSETS = 257  # positions tried along one side; the map has at most 160 entries a side
+_OFFSETS = 65  # positions tried along each side, where a box may move along both
+_LINE_OFFSETS = 2049  # positions tried where it may move along one only
+_EDGES = 16  # faces whose edges are tried as positions too, the largest
 _ALIKE = 0.99  # a position that keeps this much of the best one's importance is as good
 _SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the picture, when no ratio is asked
 _AREA_COST = 0.5  # importance that a crop must hold per share of the picture it takes
+_CUT = 0.05  # of a face: with less of it inside, or outside, it is not cut in two
 
 Box = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
@@ -48,10 +52,10 @@ class Crop:
 
 
 class CropHints:
-    """`Saliency`, `Faces` and `Objects` → ``crop_hints_annotation``."""
+    """`Saliency`, `Faces`, `Objects` and `Captions` → ``crop_hints_annotation``."""
 
     type = CROP_HINTS
-    needs = (Saliency, Faces, Objects)
+    needs = (Saliency, Faces, Objects, Captions)
 
     def describe(self, ask: Ask, signals: Signals, response: Any) -> None:
         """One hint per aspect ratio (width / height) of the request, in its order, the first 16;
@@ -60,7 +64,9 @@ class CropHints:
         Raises `tapetum.errors.InvalidImageParameter` for a ratio that is not positive and finite.
         """
         ratios = aspect_ratios(ask.image_context)
-        search = CropSearch(importance(signals, ask.width, ask.height), ask.width, ask.height)
+        faces = [face.box for face in signals.of(Faces).faces]
+        density = importance(signals, ask.width, ask.height)
+        search = CropSearch(density, ask.width, ask.height, faces)
         crops = [search.of_ratio(ratio) for ratio in ratios] if ratios else [search.best()]
         # IMAGE_PROPERTIES may have spoken first and left its whole-image hint.
         del response.crop_hints_annotation.crop_hints[:]
@@ -84,11 +90,23 @@ class CropSearch:
     """Looks for the most important part of one picture of ``width × height`` pixels.
 
     ``importance``: ``h×w``, non-negative, sums to 1, spread evenly within each of its entries.
+    ``faces``: boxes x0, y0, x1, y1 in pixels that no crop cuts in two if it can help it.
     """
 
-    def __init__(self, importance: Floats, width: int, height: int) -> None:
+    def __init__(
+        self,
+        importance: Floats,
+        width: int,
+        height: int,
+        faces: Sequence[tuple[float, float, float, float]] = (),
+    ) -> None:
         density = np.asarray(importance, dtype=np.float64)
         self._width, self._height = width, height
+        boxes = np.array(faces, dtype=np.float64).reshape(-1, 4)
+        boxes = np.clip(boxes, 0, [width, height, width, height])
+        sides = boxes[:, 2:] - boxes[:, :2]
+        order = np.argsort(-sides.prod(axis=1), kind="stable")
+        self._faces = boxes[order][(sides[order] > 0).all(axis=1)]
         self._integral = np.zeros((density.shape[0] + 1, density.shape[1] + 1))
         self._integral[1:, 1:] = density.cumsum(axis=0).cumsum(axis=1)
         self._integral /= self._integral[-1, -1]
@@ -116,13 +134,18 @@ class CropSearch:
         )
 
     def of_size(self, columns: int, rows: int) -> Crop:
-        """The most important box of ``columns × rows`` pixels.
+        """The most important of the boxes of ``columns × rows`` pixels that cut the fewest faces.
 
-        Of positions that are as good, the one whose middle is nearest to the picture's centre of
-        importance: what matters should not stick to an edge of the crop.
+        A face that does not fit in such a box does not count. Of positions that are as good, the
+        one whose middle is nearest to the picture's centre of importance: what matters should not
+        stick to an edge of the crop.
         """
-        lefts = _offsets(self._width - columns)
-        tops = _offsets(self._height - rows)
+        sides = self._faces[:, 2:] - self._faces[:, :2]
+        fitting = self._faces[(sides <= [columns, rows]).all(axis=1)]
+        both = columns < self._width and rows < self._height
+        most = _OFFSETS if both else _LINE_OFFSETS
+        lefts = _offsets(self._width - columns, most, columns, fitting[:, ::2])
+        tops = _offsets(self._height - rows, most, rows, fitting[:, 1::2])
         bands = self._along(tops + rows, self._height, 0) - self._along(tops, self._height, 0)
         held = _lerp(bands, (lefts + columns) / self._width, 1) - _lerp(
             bands, lefts / self._width, 1
@@ -131,7 +154,12 @@ class CropSearch:
             (tops + rows / 2 - self._centre[1])[:, np.newaxis],
             lefts + columns / 2 - self._centre[0],
         )
-        away[held < _ALIKE * held.max()] = np.inf
+        cut = np.zeros(held.shape, dtype=np.intp)
+        for x0, y0, x1, y1 in fitting:
+            inside = np.outer(_inside(tops, rows, y0, y1), _inside(lefts, columns, x0, x1))
+            cut += (inside > _CUT) & (inside < 1 - _CUT)
+        fewest = cut == cut.min()
+        away[~fewest | (held < _ALIKE * held[fewest].max())] = np.inf
         j, i = np.unravel_index(int(away.argmin()), away.shape)
         left, top = int(lefts[i]), int(tops[j])
         return Crop(
@@ -154,9 +182,19 @@ def add_hint(response: Any, box: Box, confidence: float, importance_fraction: fl
         hint.bounding_poly.vertices.add(x=x, y=y)
 
 
-def _offsets(slack: int) -> Floats:
-    """Whole numbers 0..``slack``, all of them or 257 evenly spread."""
-    return np.unique(np.linspace(0, slack, min(slack + 1, _OFFSETS)).round())
+def _offsets(slack: int, most: int, length: int, faces: Floats) -> Floats:
+    """Whole numbers 0..``slack``, all of them or ``most`` evenly spread, and those at which a box
+    of ``length`` begins or ends right beside one of ``faces`` (``n×2``, first and last)."""
+    spread = np.linspace(0, slack, min(slack + 1, most)).round()
+    first, last = faces[:_EDGES].T
+    beside = [np.floor(first), np.ceil(last), np.floor(first) - length, np.ceil(last) - length]
+    return np.unique(np.clip(np.concatenate([spread, *beside]), 0, slack))
+
+
+def _inside(offsets: Floats, length: int, first: float, last: float) -> Floats:
+    """0..1, the share of ``first``..``last`` within ``length`` from each of ``offsets``."""
+    shared = np.minimum(offsets + length, last) - np.maximum(offsets, first)
+    return np.asarray(np.maximum(shared, 0) / (last - first), dtype=np.float64)
 
 
 def _mean_position(weights: Floats) -> float:

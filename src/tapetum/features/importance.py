@@ -1,4 +1,4 @@
-"""How important each part of a picture is: saliency, objects and faces in one map."""
+"""How important each part of a picture is: saliency, objects, text and faces in one map."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.detectors import Signals
+from tapetum.detectors.captions import Captions
 from tapetum.detectors.faces import Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency
@@ -15,7 +16,7 @@ from tapetum.features.objects import CALIBRATION, LOWEST_SCORE
 
 #: What each kind weighs when it is there. People look at faces first (Cerf et al., "Predicting
 #: human gaze using low-level saliency combined with face detection", NIPS 2007).
-SALIENCY, OBJECTS, FACES = 1.0, 1.0, 3.0
+SALIENCY, OBJECTS, TEXT, FACES = 1.0, 1.0, 1.0, 3.0
 #: A face is drawn larger by this share of its sides: hair and chin belong to it, and a crop that
 #: gives up the last hundredth of importance still does not cut the face.
 FACE_MARGIN = 0.15
@@ -28,7 +29,8 @@ def importance(signals: Signals, width: int, height: int) -> Floats:
     """``float64[h, w]``, non-negative, sums to 1: a map of a picture of ``width×height`` pixels.
 
     In the shape of `Saliency`. Faces and objects share their kind's weight by confidence and the
-    square root of their area: a large face counts more than a small one, but not all.
+    square root of their area: a large face counts more than a small one, but not all. So do lines
+    of text, each as the upright box around it.
     """
     saliency = signals.of(Saliency).importance.astype(np.float64)
     total = SALIENCY * saliency / saliency.sum()
@@ -40,7 +42,16 @@ def importance(signals: Signals, width: int, height: int) -> Floats:
     sure = np.flatnonzero(scores >= LOWEST_SCORE).tolist()
     boxes: list[Box] = [tuple(found.boxes[k].tolist()) for k in sure]
     total += OBJECTS * _boxes(boxes, scores[sure].tolist(), total.shape, width, height)
+    quads = signals.of(Captions).quads
+    lines = [_around(quad) for quad in quads]
+    total += TEXT * _boxes(lines, [1.0] * len(lines), total.shape, width, height)
     return np.asarray(total / total.sum())
+
+
+def _around(quad: NDArray[np.float32]) -> Box:
+    """The upright box around the corners ``quad`` (``4×2``)."""
+    (x0, y0), (x1, y1) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
+    return x0, y0, x1, y1
 
 
 def _grown(box: Box) -> Box:

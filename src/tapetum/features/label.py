@@ -104,12 +104,16 @@ class LabelDetection:
         share of the picture; ``topicality`` repeats it, as in the service's records. The field
         stays unset when no word reaches 0.5.
         """
-        for label in chosen(self._labels(ask, signals), ask.max_results):
+        for label in self.labels(ask, signals):
             annotation = response.label_annotations.add(
                 description=label.description, score=label.score, topicality=label.score
             )
             if label.mid is not None:
                 annotation.mid = label.mid
+
+    def labels(self, ask: Ask, signals: Signals) -> list[LabelCandidate]:
+        """The labels that `describe` tells, best first."""
+        return chosen(self._labels(ask, signals), ask.max_results)
 
     def _labels(self, ask: Ask, signals: Signals) -> Iterator[LabelCandidate]:
         captions, surface = signals.of(Captions), signals.of(Surface)

@@ -1,0 +1,171 @@
+"""Local features of a picture: kept as bytes, matched with another picture's, verified by geometry.
+
+Two pictures show the same flat thing, or the same thing from far enough, when many of their
+keypoints pair up and one homography carries them over.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tapetum.errors import InvalidGallery
+
+CHANNELS = 64
+"""Of a descriptor."""
+
+_FORMAT = 1  # of the packed bytes
+_HEADER = struct.Struct("<BIIH")  # format, width, height, count
+_MOST = 4096  # keypoints that packed bytes may hold
+_STEPS = 65535  # of a packed coordinate along a side
+_REACH = 0.5  # a descriptor's numbers beyond this are cut off; in practice there are none
+_LEVELS = 127
+
+_SIDE = 640  # pixels of the longest side in which geometry is judged
+_TOLERANCE = 4.0  # pixels of those that a keypoint may be off
+_LEAST = 5  # pairs below which no homography is tried: four fit always
+_ROUNDS, _CONFIDENCE = 2000, 0.999
+_SQUASH = 12.0  # a homography that turns a square into something longer than this is no view of it
+_SMALLEST, _LARGEST = 1e-3, 1e3  # how many times the area may grow
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalFeatures:
+    """``points``: ``float32[n, 2]``, x and y in pixels of the full-size upright image of ``size``
+    (width, height). ``descriptors``: ``float32[n, 64]``, each of length 1. Best keypoints first.
+    """
+
+    points: Floats
+    descriptors: Floats
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def packed(self, most: int = _MOST) -> bytes:
+        """The best ``most`` keypoints in 68 bytes each: positions in 16 bits, descriptors in 8."""
+        count = min(len(self), most, _MOST)
+        steps = self.points[:count] / np.array(self.size) * _STEPS
+        places = np.clip(np.round(steps), 0, _STEPS).astype("<u2")
+        levels = np.clip(self.descriptors[:count] / _REACH, -1, 1) * _LEVELS
+        width, height = self.size
+        vectors = np.round(levels).astype(np.int8)
+        parts = _HEADER.pack(_FORMAT, width, height, count), places.tobytes(), vectors.tobytes()
+        return b"".join(parts)
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Self:
+        """What `packed` kept. Raises `InvalidGallery` for bytes it did not make."""
+        if len(content) < _HEADER.size:
+            raise InvalidGallery("Local features are too short to be any: add the image again.")
+        form, width, height, count = _HEADER.unpack_from(content)
+        places_end = _HEADER.size + count * 4
+        is_whole = len(content) == places_end + count * CHANNELS and count <= _MOST
+        if form != _FORMAT or not is_whole or not width or not height:
+            raise InvalidGallery(
+                f"Local features of format {form}, {len(content)} bytes for {count} keypoints, "
+                "are not of this version: add the image again."
+            )
+        places = np.frombuffer(content[_HEADER.size : places_end], dtype="<u2").reshape(-1, 2)
+        levels = np.frombuffer(content[places_end:], dtype=np.int8).reshape(-1, CHANNELS)
+        vectors = levels.astype(np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        step = np.array([width, height], dtype=np.float32) / np.float32(_STEPS)
+        points = np.asarray(places * step, dtype=np.float32)
+        unit = np.asarray(vectors / np.maximum(lengths, 1e-6), dtype=np.float32)
+        return cls(points, unit, (width, height))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match:
+    """How two pictures agree.
+
+    ``homography``: ``float64[3, 3]``, from pixels of the first picture to pixels of the second.
+    ``first``, ``second``: ``float32[n, 2]``, the n keypoints it carries over, at most one per
+    pixel, in pixels of either picture.
+    """
+
+    homography: NDArray[np.float64]
+    first: Floats
+    second: Floats
+
+    @property
+    def inliers(self) -> int:
+        return len(self.first)
+
+
+def paired(
+    first: LocalFeatures, second: LocalFeatures, similarity: float = 0.0
+) -> NDArray[np.intp]:
+    """``intp[n, 2]``: the keypoints of either picture that are each other's most similar, by at
+    least ``similarity`` (cosine)."""
+    if not len(first) or not len(second):
+        return np.zeros((0, 2), dtype=np.intp)
+    cosines = first.descriptors @ second.descriptors.T
+    forward, back = cosines.argmax(axis=1), cosines.argmax(axis=0)
+    own = np.arange(len(forward))
+    mutual = (back[forward] == own) & (cosines[own, forward] >= similarity)
+    return np.stack([own[mutual], forward[mutual]], axis=1)
+
+
+def verified(first: LocalFeatures, second: LocalFeatures, similarity: float = 0.0) -> Match | None:
+    """The homography that most pairs agree on (MAGSAC++, Barath et al., CVPR 2020), or none.
+
+    The same pictures give the same answer: OpenCV's sampler starts from a fixed state.
+    """
+    pairs = paired(first, second, similarity)
+    if len(pairs) < _LEAST:
+        return None
+    here, there = first.points[pairs[:, 0]], second.points[pairs[:, 1]]
+    near, far = _scale(first.size), _scale(second.size)
+    a, b = here * near, there * far
+    found, mask = cv2.findHomography(
+        a, b, cv2.USAC_MAGSAC, _TOLERANCE, maxIters=_ROUNDS, confidence=_CONFIDENCE
+    )
+    if found is None or mask is None:
+        return None
+    homography = np.asarray(found, dtype=np.float64)
+    agree = mask.ravel().astype(bool)
+    agree &= _apart(a, agree) & _apart(b, agree)
+    if agree.sum() < _LEAST or not _is_view(homography, a[agree]):
+        return None
+    scaled = np.diag([1 / far, 1 / far, 1]) @ homography @ np.diag([near, near, 1])
+    return Match(scaled / scaled[2, 2], here[agree], there[agree])
+
+
+def _scale(size: tuple[int, int]) -> float:
+    return _SIDE / max(size)
+
+
+def _apart(points: Floats, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The ``wanted`` of ``points`` without those that share a pixel with an earlier one."""
+    chosen = np.flatnonzero(wanted)
+    _, firsts = np.unique(np.round(points[chosen]), axis=0, return_index=True)
+    apart = np.zeros(len(points), dtype=bool)
+    apart[chosen[firsts]] = True
+    return apart
+
+
+def _is_view(homography: NDArray[np.float64], points: Floats) -> bool:
+    """Whether ``homography`` could be one flat thing seen twice around ``points``: not mirrored,
+    not turned inside out, not squashed to a line."""
+    centre = points.mean(axis=0)
+    reach = max(1.0, float(np.abs(points - centre).max()))
+    square = centre + reach * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float32)
+    depth = np.c_[square, np.ones(4)] @ homography[2]
+    if (depth <= 0).any() and (depth >= 0).any():
+        return False
+    corners = cv2.perspectiveTransform(square[np.newaxis].astype(np.float64), homography)[0]
+    corners = np.asarray(corners, dtype=np.float32)
+    area = cv2.contourArea(corners, oriented=True) / (4 * reach * reach)
+    if not _SMALLEST < area < _LARGEST or not cv2.isContourConvex(corners):
+        return False
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+    return bool(sides.max() < _SQUASH * sides.min())

@@ -1,0 +1,48 @@
+"""What every implementation of `Galleries` does alike: names that will do, and merging."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+
+from tapetum.errors import EntryNotFound, GalleryExists, GalleryNotFound, InvalidGallery
+from tapetum.gallery import EVERYONE, Entry, Gallery
+
+_NAME = re.compile(r"[^\s/\x00-\x1f\x7f][^/\x00-\x1f\x7f]{0,99}")
+
+
+def check_name(gallery: Gallery) -> None:
+    """Raise `InvalidGallery` unless the gallery's name will do."""
+    if not _NAME.fullmatch(gallery.name):
+        raise InvalidGallery(
+            f"{gallery.name!r} is no name for a gallery: 1 to 100 characters, no slashes or "
+            "control characters."
+        )
+
+
+def merged(old: Entry, new: Entry) -> Entry:
+    """``old`` with what ``new`` knows; mentions are left out, they have rows of their own."""
+    known = {
+        field.name: getattr(new, field.name)
+        for field in fields(Entry)
+        if getattr(new, field.name) not in ("", None, ())
+    }
+    if new.lat is None or new.lng is None:
+        known.pop("lat", None)
+        known.pop("lng", None)
+    return replace(old, **known | {"mentions": ()})
+
+
+def exists(gallery: Gallery) -> GalleryExists:
+    return GalleryExists(f"There is a gallery named {gallery.name!r} already.")
+
+
+def no_gallery(name: str, project: str = EVERYONE) -> GalleryNotFound:
+    whose = f" for project {project}" if project else ""
+    return GalleryNotFound(
+        f"There is no gallery named {name!r}{whose}. `tapetum gallery list` shows what there is."
+    )
+
+
+def no_entry(gallery: Gallery, key: str) -> EntryNotFound:
+    return EntryNotFound(f"The gallery {gallery.name!r} has no entry {key!r}.")

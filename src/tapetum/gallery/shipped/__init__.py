@@ -1,0 +1,1 @@
+"""The galleries that ship with the package: numbers and credits, no pictures."""

@@ -1,0 +1,34 @@
+"""Adds made-up reference images and saves the index, over and over, until it is killed.
+
+``python adds_until_killed.py FILE MODEL``: prints the key of each entry once ``put`` has returned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, search, unit
+from tapetum.gallery.sqlite import SqliteGalleries
+
+search.FLAT_ROWS = 50
+gallery = Gallery("crawl", Kind.WEB)
+galleries = SqliteGalleries(Path(sys.argv[1]), sys.argv[2])
+if gallery not in galleries.visible():
+    galleries.create(gallery)
+start = galleries.size(gallery).entries
+for number in range(start, 1_000_000):
+    random = np.random.default_rng(number)
+    embedding = unit(np.abs(random.standard_normal(DIMENSIONS)).astype(np.float32))
+    key = f"e{number}"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    reference = Reference(
+        digest, key, 9, 9, embedding, random.bytes(32), 90, b"x", model=sys.argv[2]
+    )
+    galleries.put(gallery, [(Entry(key), [reference])])
+    print(key, flush=True)
+    if number % 10 == 9:
+        galleries.tend(gallery)
