@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 #: Apart from the other dependencies, as it is only wanted here; it comes from an index.
@@ -21,4 +22,5 @@ def run(address: str, seconds: int) -> bool:
         "--max-time", str(seconds), "--max-response-time", "5", "--continue-on-failure",
         "--seed", "1", "--no-color", "--warnings", "off",
     ]  # fmt: skip
-    return subprocess.run(command, check=False).returncode == 0
+    with tempfile.TemporaryDirectory() as folder:  # for what it would leave behind
+        return subprocess.run(command, cwd=folder, check=False).returncode == 0

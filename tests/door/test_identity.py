@@ -19,7 +19,7 @@ import grpc
 import httpx
 import pytest
 from google.api_core import exceptions
-from google.cloud import vision_v1
+from google.cloud import storage, vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcTransport
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from PIL import Image
@@ -360,6 +360,20 @@ def test_buckets_are_made_and_dropped_by_those_who_may_write_them(guarded):
         assert alice.delete("/storage/v1/b/alpha-made").status_code == 204
     made = guarded.running.data / "buckets"
     assert not list(made.glob("*-made"))
+
+
+def test_googles_storage_client_with_a_key(guarded, monkeypatch):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"https://{guarded.address}")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(guarded.authority))
+    headers = {"x-goog-api-key": guarded.keys["alice"]}
+    with storage.Client(project="alpha", extra_headers=headers) as client:
+        blob = client.bucket("alpha-in").blob("new.txt")
+        blob.upload_from_string("new")
+        assert blob.download_as_bytes() == b"new"
+        assert "new.txt" in [one.name for one in client.list_blobs("alpha-in")]
+        blob.delete()
+        with pytest.raises(exceptions.Forbidden):
+            list(client.list_blobs("beta-in"))
 
 
 def test_an_upload_goes_on_only_for_who_began_it(guarded):
