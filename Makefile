@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install install-dev demo test lint unit azurite extras bench quality lock clean
+.PHONY: help install install-dev demo test lint unit azurite extras bench quality fuzz audit lock clean
 
 help:
 	@echo "make demo      the main job on real photographs, start to finish"
@@ -14,6 +14,8 @@ help:
 	@echo "make azurite   the Azure emulator, for the tests that are skipped without it"
 	@echo "make extras    PDQ's reference and Parquet, for the tests that are skipped without them"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
+	@echo "make fuzz      10,000 mutated requests and 2,000 mutated images against a server"
+	@echo "make audit     known holes in what is installed (asks an index)"
 	@echo "make lock      renew requirements.lock and requirements-dev.lock"
 
 install: $(VENV)/.installed
@@ -65,6 +67,15 @@ DATA ?= ../shared/data/eval
 
 quality: install-dev
 	$(BIN)/python -m bench.quality --data $(DATA) --json build/quality.json --sheet build/contact-sheet.html
+
+FUZZ ?=
+
+fuzz: install-dev
+	$(BIN)/python -m fuzz $(FUZZ)
+
+# Needs an index that answers; of what is installed, by the exact versions of the lock file.
+audit: install-dev
+	$(BIN)/uv tool run --quiet pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --no-header --no-annotate pyproject.toml --output-file requirements.lock

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import features, inputs, machine, memory, serving, throughput
+from bench import features, inputs, machine, memory, serving, text, throughput
 from bench.rows import Row
 
 _CAVEATS = (
@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument(
         "--only", choices=sorted(_MEASUREMENTS), action="append", help="this one (may be repeated)"
     )
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="read the text development set in DIR too"
+    )
     options = parser.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
@@ -39,6 +42,9 @@ def main() -> int:
         for name in options.only or _MEASUREMENTS:
             print(f"Measuring: {name} ...", file=sys.stderr)
             rows += _MEASUREMENTS[name](files, options.quick)
+        if options.data:
+            print("Measuring: text on the development set ...", file=sys.stderr)
+            rows += text.measure(1, options.data)
     print(machine.description())
     Console().print(_table(rows))
     for caveat in _CAVEATS:
@@ -61,15 +67,25 @@ def _features(files: Sequence[Path], quick: bool) -> list[Row]:
     return features.measure(files[: 11 if quick else 44])
 
 
+def _text(_: Sequence[Path], quick: bool) -> list[Row]:
+    return text.measure(rounds=1 if quick else 3)
+
+
 def _memory(files: Sequence[Path], quick: bool) -> list[Row]:
     return memory.measure(files, 200, 600 if quick else 2000)
+
+
+def _pages(files: Sequence[Path], quick: bool) -> list[Row]:
+    return memory.measure_pages(files[0], 100, 600 if quick else 2000)
 
 
 _MEASUREMENTS: dict[str, Callable[[Sequence[Path], bool], list[Row]]] = {
     "serving": _serving,
     "throughput": _throughput,
     "features": _features,
+    "text": _text,
     "memory": _memory,
+    "pages": _pages,
 }
 
 

@@ -14,8 +14,7 @@ import cv2
 
 from bench import machine
 from bench.rows import Row
-from tapetum import annotator as annotator_module
-from tapetum import app, vision
+from tapetum import app, sources, vision
 from tapetum.annotator import Annotator
 from tapetum.gallery.shipped import landmarks, symbols
 from tapetum.gallery.shipped.brands import Brands
@@ -33,9 +32,9 @@ def measure(files: Sequence[Path]) -> list[Row]:
     the share of CPU time inside ONNX Runtime."""
     cv2.setNumThreads(1)
     clock = _Clock()
-    run, decode = Session.run, annotator_module.decode
+    run, decode = Session.run, sources.decode
     Session.run = clock.around("networks", run)  # type: ignore[method-assign]
-    annotator_module.decode = clock.around("decoding", decode)
+    sources.decode = clock.around("decoding", decode)
     try:
         with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
             sessions = Sessions(Manifest.packaged())
@@ -53,7 +52,7 @@ def measure(files: Sequence[Path]) -> list[Row]:
             made.close()
     finally:
         Session.run = run  # type: ignore[method-assign]
-        annotator_module.decode = decode
+        sources.decode = decode
     return rows
 
 

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+import hypothesis
 import pytest
 from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcTransport
+
+# A busy machine is no fault of the code: nothing here is held to a clock.
+hypothesis.settings.register_profile("no clock", deadline=None)
+hypothesis.settings.load_profile("no clock")
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 READY = "tapetum is ready on "
@@ -84,6 +89,12 @@ def start_server_process(data: Path, *flags: str, port: int = 0) -> RunningServe
         server.kill()
         pytest.fail(f"the server did not start: {line!r}\n{log.read_text()}")
     return server
+
+
+@pytest.fixture(scope="session")
+def new_server() -> StartServer:
+    """Starts a server that whoever asks for it ends: for fixtures of a whole module."""
+    return start_server_process
 
 
 @pytest.fixture

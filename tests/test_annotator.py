@@ -21,6 +21,7 @@ from tapetum.features import Ask
 from tapetum.lease import Lease
 from tapetum.picture import Picture
 from tapetum.plan import Shard, Task
+from tapetum.principal import Principal, Principals, Project
 from tapetum.stores.router import Stores
 
 LABEL, LOGO, TEXT = 4, 3, 5
@@ -349,23 +350,81 @@ def test_recognisers_run_after_what_they_need_and_know_the_project(stores, tmp_p
         [BrightnessDetector()],
         [QuadrupledLabel()],
         recognisers=[Quadrupler(), Doubler()],
-        project="house",
     )
 
-    def said(parent: str) -> str:
-        batch = vision.BatchAnnotateImagesRequest(
-            parent=parent, requests=[request(content=png(20))]
-        )
-        answer = annotator.annotate(batch.SerializeToString())
+    def said(project: str) -> str:
+        batch = vision.BatchAnnotateImagesRequest(requests=[request(content=png(20))])
+        answer = annotator.annotate(batch.SerializeToString(), project=project)
         responses = vision.BatchAnnotateImagesResponse.FromString(answer).responses
         return responses[0].label_annotations[0].description
 
     try:
-        assert said("") == "house 80"
-        assert said("projects/mine/locations/eu") == "mine 80"
+        assert said("mine") == "mine 80"
         job = task([request(content=png(30))], operation="projects/other/operations/7")
         annotator.run(job, heard().lease)
         written = shard(tmp_path, "output-1-to-1.json")[0]["labelAnnotations"]
         assert written[0]["description"] == "other 120"
     finally:
         annotator.close()
+
+
+def test_a_caller_who_is_not_of_the_project_sees_none_of_its_galleries(stores):
+    known = {"ann": Principal("ann", Project("mine"))}
+    annotator = Annotator(
+        stores,
+        [BrightnessDetector()],
+        [QuadrupledLabel()],
+        [Quadrupler(), Doubler()],
+        Principals(known, asked=True),
+    )
+    batch = vision.BatchAnnotateImagesRequest(requests=[request(content=png(20))])
+    said = {}
+    for principal, project in (("ann", "mine"), ("ann", "other"), ("gone", "mine")):
+        answer = annotator.annotate(batch.SerializeToString(), principal, project)
+        responses = vision.BatchAnnotateImagesResponse.FromString(answer).responses
+        said[principal, project] = responses[0].label_annotations[0].description
+    annotator.close()
+    assert said == {
+        ("ann", "mine"): "mine 80",
+        ("ann", "other"): " 80",
+        ("gone", "mine"): " 80",
+    }
+
+
+def test_pages_of_a_file_reach_recognisers(stores):
+    asked = vision.AnnotateFileRequest()
+    asked.input_config.mime_type = "image/tiff"
+    file = io.BytesIO()
+    Image.new("L", (64, 32), 20).save(file, "TIFF")
+    asked.input_config.content = file.getvalue()
+    asked.features.add(type_=LABEL)
+    annotator = Annotator(
+        stores, [BrightnessDetector()], [QuadrupledLabel()], [Quadrupler(), Doubler()]
+    )
+    answer = annotator.annotate_file(asked.SerializeToString(), project="mine")
+    annotator.close()
+    [page] = vision.AnnotateFileResponse.FromString(answer).responses
+    assert page.label_annotations[0].description == "mine 80"
+
+
+def test_a_language_hint_that_is_not_read_is_the_error_of_its_image(stores: Stores) -> None:
+    class TextFeature:
+        type = vision.Feature.TEXT_DETECTION
+        needs = (Brightness,)
+
+        def describe(self, ask: Ask, signals, response) -> None:
+            response.text_annotations.add(description="text")
+
+    annotator = Annotator(stores, [BrightnessDetector()], [TextFeature()])
+    wrong, right = (request(content=png(200), features=[TextFeature.type]) for _ in range(2))
+    wrong.image_context.language_hints.append("xx")
+    right.image_context.language_hints.append("ko")
+    batch = vision.BatchAnnotateImagesRequest(requests=[wrong, right]).SerializeToString()
+    first, second = vision.BatchAnnotateImagesResponse.FromString(
+        annotator.annotate(batch)
+    ).responses
+    annotator.close()
+    assert first.error.code == 3
+    assert "image_context.language_hints[0]: the language 'xx'" in first.error.message
+    assert not first.text_annotations
+    assert second.text_annotations[0].description == "text"

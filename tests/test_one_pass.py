@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tapetum import annotator as annotator_module
-from tapetum import app, vision
+from tapetum import app, sources, vision
 from tapetum.annotator import Annotator
 from tapetum.decode import decode
 from tapetum.gallery.shipped import landmarks, symbols
@@ -59,7 +58,7 @@ def test_all_features_together_decode_and_look_once(annotator, sessions, photos,
         decodes.append(len(content))
         return decode(content, side_for)
 
-    monkeypatch.setattr(annotator_module, "decode", counted)
+    monkeypatch.setattr(sources, "decode", counted)
     contents = [(photos / name).read_bytes() for name in ("cat.jpg", "coffee.jpg", "horses.jpg")]
     answered(annotator, contents, [feature.type for feature in app.features()])
     assert len(decodes) == len(contents)

@@ -25,10 +25,17 @@ OTHER = {
     "data_dir": "/srv/data",
     "buckets": "/srv/buckets",
     "workers": "3",
+    "precision": "reduced",
     "tls_cert": "cert.pem",
     "tls_key": "key.pem",
+    "insecure_listen": "true",
+    "auth": "api-key,jwt",
+    "api_keys": "/srv/api-keys.json",
+    "connections": "100",
+    "idle": "60.0",
     "project": "archive",
     "web_fetch": "off",
+    "web_hosts": "images.example, *.cdn.example",
     "shipped": "off",
     "lease": "12.5",
     "retention_days": "7.0",
@@ -121,9 +128,17 @@ WRONG = [
     ("grpc_port", 70000),
     ("http_port", -2),
     ("workers", -1),
+    ("precision", "half"),
+    ("auth", "password"),
+    ("auth", "none,jwt"),
+    ("connections", 7),
+    ("idle", 0.5),
     ("project", "a/b"),
     ("project", ""),
     ("web_fetch", "all"),
+    ("web_hosts", "http://a/"),
+    ("web_hosts", "*"),
+    ("web_hosts", "a.*"),
     ("lease", 0.5),
     ("lease", math.inf),
     ("lease", math.nan),
@@ -163,6 +178,13 @@ def test_what_is_no_number_names_the_setting_and_its_source(tmp_path, name):
 def test_a_file_value_of_the_wrong_type(tmp_path, line):
     with pytest.raises(SettingsError, match=rf"settings\.toml: {line.split()[0]}: .* not a valid"):
         resolve({}, {}, settings_file(tmp_path, line))
+
+
+def test_fetching_from_listed_hosts_needs_a_list():
+    with pytest.raises(SettingsError, match="web_fetch = listed needs web_hosts"):
+        resolve({"web_fetch": "listed"}, {})
+    settings = resolve({"web_fetch": "listed", "web_hosts": "a.example, *.b.example"}, {})
+    assert settings.web_host_list == ("a.example", "*.b.example")
 
 
 @pytest.mark.parametrize("name", TLS)

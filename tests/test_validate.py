@@ -167,3 +167,37 @@ def test_max_results_defaults_to_10_and_repeated_features_count_once():
 def test_a_model_there_is_not_is_the_images_error():
     with pytest.raises(InvalidImageParameter, match=r"features\[1\]\.model: .*'best'"):
         validate.image_asks(item(features=[{"type_": 5}, {"type_": 4, "model": "best"}]))
+
+
+# --- language hints -----------------------------------------------------------------------------
+
+
+def hinted_item(*hints: str, feature: int = vision.Feature.TEXT_DETECTION) -> Any:
+    made = item(features=[{"type_": feature}])
+    made.image_context.language_hints.extend(hints)
+    return made
+
+
+def test_hints_are_the_codes_of_languages_each_once() -> None:
+    request = hinted_item("KO", "en-t-i0-handwrit", "pt-BR", "ko", "iw")
+    assert validate.text_languages(request) == ("ko", "en", "pt", "he")
+
+
+@pytest.mark.parametrize("hint", ["xx", "", "english", "en_US", "日本語"])
+def test_a_hint_that_is_not_read_names_its_field(hint: str) -> None:
+    with pytest.raises(
+        InvalidImageParameter, match=r"image_context\.language_hints\[1\]"
+    ) as caught:
+        validate.text_languages(hinted_item("en", hint))
+    assert repr(hint) in caught.value.message
+
+
+def test_an_endless_hint_is_not_repeated_whole() -> None:
+    with pytest.raises(InvalidImageParameter) as caught:
+        validate.text_languages(hinted_item("x" * 100_000))
+    assert len(caught.value.message) < 300
+
+
+def test_hints_are_for_text_alone() -> None:
+    request = hinted_item("xx", feature=vision.Feature.LABEL_DETECTION)
+    assert validate.text_languages(request) == ()

@@ -21,6 +21,8 @@ from bench.quality import (
     logos,
     objects,
     safe_search,
+    text,
+    text_sheet,
     web,
 )
 from rich.console import Console
@@ -33,6 +35,7 @@ _PARTS: dict[str, Callable[[Path], Rows]] = {
     "faces": lambda data: faces.measure(data / "faces", data / "emotion"),
     "labels": labels.measure,
     "safe_search": safe_search.measure,
+    "text": lambda data: text.measure(data / "ocr"),
     "web": web.measure,
     "crops": crops.measure,
     "landmarks": lambda data: landmarks.measure(data / "landmarks"),
@@ -61,7 +64,11 @@ def main() -> int:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if options.sheet:
-        contact_sheet.write(options.sheet, contact_sheet.pictures_of(options.data))
+        contact_sheet.write(
+            options.sheet,
+            contact_sheet.pictures_of(options.data),
+            text_sheet.pages_of(options.data / "ocr"),
+        )
         print(f"Contact sheet: {options.sheet}")
     return 1 if any(row.get("met") is False for row in rows) else 0
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.quality import text_sheet
 from PIL import Image, ImageDraw, ImageOps
 
 from tapetum import vision
@@ -27,6 +28,7 @@ figure { display: inline-block; vertical-align: top; width: 480px; margin: 8px }
 img { max-width: 100% } figcaption { overflow-wrap: anywhere }
 .face { color: #c00 } .object { color: #06c } .crop { color: #080 }
 """
+_STYLE += text_sheet.STYLE
 
 
 def pictures_of(data: Path) -> list[Path]:
@@ -38,10 +40,12 @@ def pictures_of(data: Path) -> list[Path]:
     return chosen
 
 
-def write(page: Path, pictures: Sequence[Path]) -> None:
-    """Annotate ``pictures`` and write ``page``, which holds everything it shows."""
+def write(page: Path, pictures: Sequence[Path], texts: Sequence[Path]) -> None:
+    """Annotate ``pictures`` and the pages of ``texts`` and write ``page``, which holds everything
+    it shows."""
     engine = Engine.of_command_line(Settings())
     figures = [_figure(path, answer) for path, answer in _answers(engine, pictures)]
+    figures += ["<h2>Text</h2>", *text_sheet.figures(engine, texts)]
     engine.annotator.close()
     head = f"<!doctype html><meta charset=utf-8><title>Contact sheet</title><style>{_STYLE}</style>"
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from tapetum.detectors.face_glance import FaceGlancer
 from tapetum.detectors.faces import FaceDetector
 from tapetum.detectors.keypoints import KeypointDetector
 from tapetum.detectors.landmarks import LandmarkRecogniser
+from tapetum.detectors.languages import Languages
 from tapetum.detectors.logos import LogoRecogniser
 from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
@@ -35,10 +36,16 @@ from tapetum.detectors.text import TextDetector
 from tapetum.detectors.web import WebMatcher
 from tapetum.dispatch import Dispatcher
 from tapetum.door import front, grpc, rest
+from tapetum.door.api_keys import ApiKeys
+from tapetum.door.auth import Gate
+from tapetum.door.front import Limits, is_loopback
+from tapetum.door.http1 import HEADER_BYTES, Http1
+from tapetum.door.tokens import Tokens
 from tapetum.errors import SettingsError
 from tapetum.executors.local import LocalExecutor
 from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
+from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.faces import FaceDetection
 from tapetum.features.label import LabelDetection
 from tapetum.features.landmark import LandmarkDetection
@@ -60,6 +67,7 @@ from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.quota import Quotas
 from tapetum.reference import embedding_model
 from tapetum.service import Service
 from tapetum.settings import BucketRule, Settings
@@ -77,6 +85,10 @@ _COMMAND_LINE_RULES = (
 #: Of threads that run tasks behind doors. Measured with both cores busy: GetOperation is answered
 #: about twice as often as at 0, at no cost to the batch while nothing else wants the cores.
 TASK_NICENESS = 10
+#: Bytes of the requests of all calls that wait for their answer, together.
+CALL_BYTES = 256 * 2**20
+#: Largest set of public keys, in bytes.
+_KEYS_LIMIT = 2**20
 #: Seconds that calls in progress have to finish when the server stops.
 SHUTDOWN_SECONDS = 5
 
@@ -116,8 +128,10 @@ def recognisers(
 
 def features() -> list[Feature]:
     """One feature per feature type this server answers."""
+    identify = Languages().identify
     return [
         CropHints(),
+        DocumentTextDetection(identify),
         FaceDetection(),
         ImageProperties(),
         LabelDetection(),
@@ -125,7 +139,7 @@ def features() -> list[Feature]:
         LogoDetection(),
         ObjectLocalization(),
         SafeSearchDetection(),
-        TextDetection(),
+        TextDetection(identify),
         WebDetection(),
     ]
 
@@ -166,17 +180,26 @@ class Engine:
         self.stores = stores
         self.ledger = ledger
         self.galleries = galleries
-        self.sessions = Sessions(Manifest.packaged())
+        self.sessions = Sessions(
+            Manifest.packaged(), precision=settings.precision, workers=settings.worker_count
+        )
         self.annotator = Annotator(
             stores,
             detectors(self.sessions),
             features(),
             recognisers(self.sessions, galleries, *_logos(settings)),
-            settings.project,
+            settings.roster.asked(bool(settings.auth_modes)),
         )
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
-        self.service = Service(ledger, self.executor, self.dispatcher, settings.project)
+        self.service = Service(
+            ledger,
+            self.executor,
+            self.dispatcher,
+            settings.project,
+            stores,
+            quotas=Quotas(CALL_BYTES),
+        )
 
     @classmethod
     def of_server(cls, settings: Settings) -> Engine:
@@ -219,7 +242,39 @@ class Engine:
 def _web(settings: Settings) -> WebStore | None:
     if settings.web_fetch == "off":
         return None
-    return WebStore(public_only=settings.web_fetch == "public")
+    hosts = settings.web_host_list if settings.web_fetch == "listed" else None
+    return WebStore(public_only=settings.web_fetch == "public", hosts=hosts)
+
+
+def gate(settings: Settings) -> Gate:
+    """Who may come in. Raises `SettingsError` when the keys of an issuer cannot be used."""
+    modes, roster = settings.auth_modes, settings.roster
+    principals = roster.asked(bool(modes))
+    keys = ApiKeys(settings.api_keys_file) if "api-key" in modes else None
+    tokens = None
+    if "jwt" in modes:
+        web = WebStore(public_only=False, images_only=False)  # the operator's own URLs
+        tokens = Tokens(principals, roster.issuers, lambda url: web.get(url, _KEYS_LIMIT))
+    loopback = is_loopback(settings.host) and not settings.insecure_listen
+    return Gate(principals, keys, tokens, loopback=loopback)
+
+
+def check_listening(settings: Settings) -> None:
+    """Raise `SettingsError` unless it is safe, or said to be wanted, to listen on ``host``."""
+    if settings.insecure_listen or is_loopback(settings.host):
+        return
+    if settings.tls_cert is None:
+        raise SettingsError(
+            f"host {settings.host} can be reached from other machines, and without TLS they could "
+            "read along. Make a certificate (tapetum certs) and give --tls-cert and --tls-key, "
+            "listen on 127.0.0.1, or say --insecure-listen if something in front speaks TLS."
+        )
+    if not settings.auth_modes:
+        raise SettingsError(
+            f"host {settings.host} can be reached from other machines, and anybody there could "
+            "call. Ask who is calling (--auth api-key or jwt, docs/security.md), listen on "
+            "127.0.0.1, or say --insecure-listen if something in front asks."
+        )
 
 
 class Server:
@@ -227,11 +282,14 @@ class Server:
 
     gRPC and REST each listen on a loopback port of their own; fronts put both on the public
     port, or each on a port alone, and end TLS there. Raises `SettingsError` when the certificate
-    cannot be used.
+    or the keys of an issuer cannot be used, or when the world could listen or come in.
     """
 
     def __init__(self, settings: Settings) -> None:
+        check_listening(settings)
         self._settings = settings
+        self._gate = gate(settings)
+        self._limits = Limits(settings.connections, idle=settings.idle).within_files()
         self._tls = (
             front.tls_context(settings.tls_cert, settings.tls_key)
             if settings.tls_cert and settings.tls_key
@@ -246,8 +304,8 @@ class Server:
         engine = await asyncio.to_thread(Engine.of_server, self._settings)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(engine.running())
-            grpc_port = await stack.enter_async_context(_grpc_door(engine.service))
-            http_port = await stack.enter_async_context(_rest_door(engine.service))
+            grpc_port = await stack.enter_async_context(_grpc_door(engine.service, self._gate))
+            http_port = await stack.enter_async_context(_rest_door(engine.service, self._gate))
             addresses = [
                 await stack.enter_async_context(self._front(to_grpc, to_http, port))
                 for to_grpc, to_http, port in self._ports(grpc_port, http_port)
@@ -269,7 +327,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _front(self, to_grpc: int, to_http: int, port: int) -> AsyncIterator[str]:
-        door = front.Front(to_grpc, to_http, self._tls)
+        door = front.Front(to_grpc, to_http, self._tls, self._limits)
         try:
             bound = await door.listen(self._settings.host, port)
         except OSError as error:
@@ -285,8 +343,8 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def _grpc_door(service: Service) -> AsyncIterator[int]:
-    server = grpc.build(service)
+async def _grpc_door(service: Service, gate: Gate) -> AsyncIterator[int]:
+    server = grpc.build(service, gate)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -304,9 +362,12 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _rest_door(service: Service) -> AsyncIterator[int]:
+async def _rest_door(service: Service, gate: Gate) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        rest.build(service),
+        rest.build(service, gate),
+        http=Http1,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

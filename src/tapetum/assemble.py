@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tapetum import vision
@@ -19,13 +18,13 @@ def shard_uri(output_uri: str, shard: Shard) -> str:
     return output_uri + shard.name
 
 
-def write_shard(stores: Stores, output_uri: str, shard: Shard, responses: Sequence[Any]) -> None:
-    """Write one ``BatchAnnotateImagesResponse`` as JSON.
+def write_shard(stores: Stores, output_uri: str, shard: Shard, response: Any) -> None:
+    """Write ``response``, a ``BatchAnnotateImagesResponse`` or ``AnnotateFileResponse``, as JSON.
 
     Raises `OutputNotWritable` when the prefix cannot be written, `StoreUnavailable` when it may
     well be later.
     """
-    content = vision.to_json(vision.BatchAnnotateImagesResponse(responses=responses))
+    content = vision.to_json(response)
     try:
         stores.write(shard_uri(output_uri, shard), content, "application/json")
     except (InvalidObjectName, ObjectForbidden, ObjectNotFound) as error:

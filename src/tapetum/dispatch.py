@@ -16,7 +16,7 @@ from tapetum.errors import LeaseLost, OperationError, StoreUnavailable, TapetumE
 from tapetum.executors import Executor
 from tapetum.lease import Lease
 from tapetum.ledger import SECOND, Claim, Ledger
-from tapetum.plan import Shard
+from tapetum.plan import Shard, Task
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Dispatcher:
         self._lease = lease
         self._retention_days = retention_days
         self._owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-        self._running: dict[tuple[str, int, int], _Running] = {}
+        self._running: dict[tuple[str, int, int, int], _Running] = {}
         self._changed = threading.Condition()
         self._news = False
         self._stopping = False
@@ -121,10 +121,7 @@ class Dispatcher:
         lease = Lease(
             self._lease, partial(self._written, claim), partial(self._ledger.suspect, claim)
         )
-        log.info(
-            "task claimed: operation=%s images=%d-%d attempt=%d",
-            claim.task.operation, claim.task.first, claim.task.last, claim.attempt,
-        )  # fmt: skip
+        log.info("task claimed: %s attempt=%d", _where(claim.task), claim.attempt)
         with self._changed:
             future = self._executor.submit(claim.task, lease)
             self._running[_key(claim)] = _Running(claim, lease, future)
@@ -192,7 +189,7 @@ class Dispatcher:
                 self._changed.notify_all()
 
     def _tell_ledger(self, claim: Claim, error: BaseException | None) -> None:
-        where = f"operation={claim.task.operation} images={claim.task.first}-{claim.task.last}"
+        where = _where(claim.task)
         if error is None:
             self._complete(claim)
         elif isinstance(error, LeaseLost):
@@ -216,12 +213,17 @@ class Dispatcher:
             log.info("a finished task was no longer ours: %s", claim.task.operation)
 
 
-def _key(claim: Claim) -> tuple[str, int, int]:
-    return claim.task.operation, claim.task.first, claim.attempt
+def _key(claim: Claim) -> tuple[str, int, int, int]:
+    return claim.task.operation, claim.task.file, claim.task.first, claim.attempt
+
+
+def _where(task: Task) -> str:
+    what = f"file={task.file} pages" if task.file else "images"
+    return f"operation={task.operation} {what}={task.first}-{task.last}"
 
 
 def _last_word(error: BaseException) -> tuple[int, str]:
     """What a client is told of a task that failed again and again."""
     if isinstance(error, StoreUnavailable):
-        return error.code, "The output store did not answer. Try again later."
+        return error.code, "A store did not answer. Try again later."
     return TapetumError.code, "A fault of this server; its log has the rest."

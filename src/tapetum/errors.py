@@ -3,11 +3,17 @@
 TapetumError
 ├── RequestError              the call fails: the client reads it as the RPC's status
 │   ├── InvalidRequest        3   an argument is wrong; names the field
+│   ├── FileNotReadable       7   a file of pages cannot be read; or the code of the cause
 │   ├── OperationNotFound     5   no operation of that name
+│   ├── RequestForbidden      7   the caller may not do this
+│   ├── QuotaExceeded         8   more than the caller's quota; says when to try again
+│   ├── Unauthenticated       16  no credentials, or none that are believed
+│   ├── CallerUnknown         14  the keys that tokens are checked against cannot be had now
 │   ├── MethodNotAvailable    12  the API has the method, this server does not yet
 │   └── ServerFailed          13  a fault of ours; the log has the rest
 ├── ImageError                one image's answer: responses[i].error, the batch goes on
 │   ├── BadImage              3   bytes that are no readable picture
+│   ├── BrokenFile            3   a file that has no pages to give: damaged, encrypted, too many
 │   ├── ImageTooLarge         3   more bytes or pixels than the limits allow
 │   ├── InvalidImageParameter 3   a parameter of this image's request cannot be used
 │   ├── InvalidImageUri       3   the URI is not one this server reads
@@ -19,6 +25,7 @@ TapetumError
 │   └── UrlNotAvailable       14  an http(s) URL or store that does not answer now
 ├── OperationError            the job as a whole fails: operation.error
 │   ├── OperationCancelled    1   on the client's wish
+│   ├── FileLost              7   a file of pages that the call could read; or the cause's code
 │   └── OutputNotWritable     7   the output prefix cannot be written
 ├── StoreError                what a store says; fetch and assemble turn it into the above
 │   ├── InvalidObjectName     3
@@ -82,8 +89,48 @@ class InvalidRequest(RequestError):
         self.violations = tuple(violations)
 
 
+class FileNotReadable(RequestError):
+    """The code and message are those of the error that reading the file ended in."""
+
+    code = code_pb2.PERMISSION_DENIED
+
+    def __init__(self, error: TapetumError) -> None:
+        super().__init__(error.message)
+        self.code = error.code  # type: ignore[misc]
+
+
 class OperationNotFound(RequestError):
     code = code_pb2.NOT_FOUND
+
+
+class AccessRefused(RequestError):
+    """The call is refused for who makes it. ``reason`` is a ``google.api.ErrorReason``."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RequestForbidden(AccessRefused):
+    code = code_pb2.PERMISSION_DENIED
+
+
+class Unauthenticated(AccessRefused):
+    code = code_pb2.UNAUTHENTICATED
+
+
+class QuotaExceeded(AccessRefused):
+    """``wait`` is the number of seconds after which a retry may be let in."""
+
+    code = code_pb2.RESOURCE_EXHAUSTED
+
+    def __init__(self, message: str, wait: float, reason: str = "RATE_LIMIT_EXCEEDED") -> None:
+        super().__init__(message, reason)
+        self.wait = wait
+
+
+class CallerUnknown(RequestError):
+    code = code_pb2.UNAVAILABLE
 
 
 class MethodNotAvailable(RequestError):
@@ -99,6 +146,10 @@ class ImageError(TapetumError):
 
 
 class BadImage(ImageError):
+    code = code_pb2.INVALID_ARGUMENT
+
+
+class BrokenFile(ImageError):
     code = code_pb2.INVALID_ARGUMENT
 
 
@@ -144,6 +195,16 @@ class OperationError(TapetumError):
 
 class OperationCancelled(OperationError):
     code = code_pb2.CANCELLED
+
+
+class FileLost(OperationError):
+    """The code and message are those of the error that opening the file ended in."""
+
+    code = code_pb2.PERMISSION_DENIED
+
+    def __init__(self, error: TapetumError) -> None:
+        super().__init__(error.message)
+        self.code = error.code  # type: ignore[misc]
 
 
 class OutputNotWritable(OperationError):

@@ -1,4 +1,4 @@
-"""From an ``Image`` message to the bytes of an image file."""
+"""From an ``Image`` or ``InputConfig`` message to the bytes of a file."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from tapetum.stores.router import Stores, scheme_of
 
 #: Largest image file, in bytes (Google: 20 MB).
 MAX_BYTES = 20 * 1024 * 1024
+#: Largest PDF, TIFF or GIF that a URI names, in bytes. It is in memory while it is copied to a
+#: temporary file.
+MAX_FILE_BYTES = 256 * 1024 * 1024
 
 _URL_NO = (
     "The URL does not appear to be accessible by us. "
@@ -43,18 +46,34 @@ def fetch(image: Any, stores: Stores) -> bytes:
     """
     if image.content:
         if len(image.content) > MAX_BYTES:
-            raise _too_large(f"{len(image.content)} bytes")
+            raise _too_large("Image", f"{len(image.content)} bytes")
         return bytes(image.content)
     uri = uri_of(image)
     if not image.source.image_uri and scheme_of(uri) != "gs":
         raise InvalidImageUri(f"Invalid GCS path specified: {uri}")
+    return _read("Image", uri, stores, MAX_BYTES)
+
+
+def uri_of_file(config: Any) -> str:
+    """The URI an ``InputConfig`` names, as given; empty for inline content."""
+    return "" if config.content else str(config.gcs_source.uri)
+
+
+def fetch_file(config: Any, stores: Stores) -> bytes:
+    """The bytes of the file that ``config``, an ``InputConfig``, means. Raises `ImageError`."""
+    if config.content:
+        return bytes(config.content)
+    return _read("File", uri_of_file(config), stores, MAX_FILE_BYTES)
+
+
+def _read(what: str, uri: str, stores: Stores, limit: int) -> bytes:
     is_web = scheme_of(uri) in ("http", "https")
     try:
-        return stores.read(uri, MAX_BYTES)
+        return stores.read(uri, limit)
     except ObjectTooLarge as error:
-        raise _too_large(error.message.removesuffix(".")) from error
+        raise _too_large(what, error.message.removesuffix(".")) from error
     except InvalidObjectName as error:
-        raise InvalidImageUri(f"Invalid image URI specified: {error.message}") from error
+        raise InvalidImageUri(f"Invalid {what.lower()} URI specified: {error.message}") from error
     except ObjectNotFound as error:
         if is_web:
             raise UrlNotAccessible(_URL_NO) from error
@@ -69,5 +88,6 @@ def fetch(image: Any, stores: Stores) -> bytes:
         raise UrlNotAvailable(f"Error opening file: {uri}. The store does not answer.") from error
 
 
-def _too_large(what: str) -> ImageTooLarge:
-    return ImageTooLarge(f"Image file too large: {what}. Please limit to 20 MB.")
+def _too_large(kind: str, what: str) -> ImageTooLarge:
+    most = {"Image": "20 MB", "File": "256 MB"}[kind]
+    return ImageTooLarge(f"{kind} file too large: {what}. Please limit to {most}.")

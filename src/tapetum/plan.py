@@ -1,7 +1,8 @@
 """From a request to its tasks and shard names. Pure: no I/O, no clock.
 
-A *shard* is one output object: ``batchSize`` consecutive images. A *task* is a run of whole
-shards, the unit that is leased to a worker. Positions are 1-based, as in the shard names.
+A *shard* is one output object: ``batchSize`` consecutive images, or pages of one file. A *task* is
+a run of whole shards, the unit that is leased to a worker. Positions are 1-based, as in the shard
+names.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SMALLEST_TASK_IMAGES = 4
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Images ``first`` to ``last`` of an operation, both included."""
+    """Images ``first`` to ``last`` of an operation, or pages of a file, both included."""
 
     first: int
     last: int
@@ -41,7 +42,12 @@ class Task:
     ``requests`` is a serialized ``BatchAnnotateImagesRequest`` holding images ``first`` to
     ``last``; ``done`` of them (whole shards) are already written and recorded. ``poison`` lists
     positions that must not be touched again; a ``careful`` task reports each image before it
-    starts, because earlier attempts took their process down.
+    starts, because earlier attempts took their process down. ``principal`` is whose rights count
+    where images are read and output is written.
+
+    With a ``file`` the images are pages: ``first`` to ``last`` of the operation's file of that
+    number, from 1, and ``requests`` is its ``AnnotateFileRequest``. ``api_version`` is the
+    operation's; the ledger fills it in.
     """
 
     operation: str
@@ -50,9 +56,12 @@ class Task:
     batch_size: int
     output_uri: str
     requests: bytes
+    file: int = 0
+    api_version: str = "v1"
     done: int = 0
     careful: bool = False
     poison: tuple[int, ...] = ()
+    principal: str = ""
 
     @property
     def project(self) -> str:

@@ -3,7 +3,8 @@
 Each field of `Settings` is a row: name, type, default, help. A value comes from, in falling
 order, a command-line flag (``--data-dir``), an environment variable (``TAPETUM_DATA_DIR``; an
 empty one counts as not given), a settings file (``data_dir = "..."``), the default. The
-``[buckets]`` table of the settings file says where buckets really are; see `BucketRule`.
+``[buckets]`` table of the settings file says where buckets really are (`BucketRule`), the tables
+``[projects]``, ``[principals]`` and ``[issuers]`` who may call (`tapetum.roster`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tapetum.errors import SettingsError
+from tapetum.roster import Roster, read_roster
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +51,57 @@ class Settings:
     data_dir: Path = _row(Path("tapetum-data"), "folder of ledger, galleries and local buckets")
     buckets: Path | None = _row(None, "folder whose sub-folders are the buckets (DATA_DIR/buckets)")
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
+    precision: str = _row("full", "of networks: full, or reduced (bfloat16; tapetum[openvino])")
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
+    insecure_listen: bool = _row(
+        False, "listen beyond loopback without TLS, or without asking who calls"
+    )
+    auth: str = _row("none", "who may call: none (anybody, on loopback), api-key, jwt, or both")
+    api_keys: Path | None = _row(None, "file of hashed API keys (DATA_DIR/api-keys.json)")
+    connections: int = _row(4096, "connections at once; one more closes the longest silent one")
+    idle: float = _row(900.0, "seconds of silence after which a connection is closed")
     project: str = _row("local", "project of requests that name no parent")
     web_fetch: str = _row(
-        "public", "http(s) image URLs: off, public (no private addresses), or any"
+        "public", "http(s) image URLs: off, public (no private addresses), listed, or any"
+    )
+    web_hosts: str = _row(
+        "", "hosts of web_fetch = listed, comma-separated; *.example is all below example"
     )
     shipped: str = _row("on", "the landmarks and names of brands that ship: on or off")
     lease: float = _row(30.0, "seconds without a sign of life after which a task is taken over")
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
     log_level: str = _row("info", "debug, info, warning or error")
     bucket_rules: tuple[BucketRule, ...] = ()
+    roster: Roster = dataclasses.field(default_factory=Roster)
 
     def __post_init__(self) -> None:
         for name in _CHECKS:
             _check(name, getattr(self, name), name)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("tls_cert and tls_key go together: give both or neither.")
+        if self.web_fetch == "listed" and not self.web_host_list:
+            raise SettingsError("web_fetch = listed needs web_hosts: whom may be fetched from?")
 
     @property
     def buckets_dir(self) -> Path:
         """The folder of local buckets."""
         return self.buckets if self.buckets is not None else self.data_dir / "buckets"
+
+    @property
+    def api_keys_file(self) -> Path:
+        """The file of hashed API keys."""
+        return self.api_keys if self.api_keys is not None else self.data_dir / "api-keys.json"
+
+    @property
+    def auth_modes(self) -> tuple[str, ...]:
+        """``api-key`` and ``jwt``, whichever are on; empty when nobody is asked."""
+        return tuple(mode for mode in _listed(self.auth) if mode != "none")
+
+    @property
+    def web_host_list(self) -> tuple[str, ...]:
+        """``web_hosts``, one by one."""
+        return _listed(self.web_hosts)
 
     @property
     def worker_count(self) -> int:
@@ -82,8 +113,14 @@ class Settings:
         return os.cpu_count() or 1
 
 
-WEB_FETCH = ("off", "public", "any")
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^\s,]+", text))
+
+
+AUTH_MODES = ("api-key", "jwt")
+WEB_FETCH = ("off", "public", "listed", "any")
 SHIPPED = ("on", "off")
+PRECISIONS = ("full", "reduced")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _Check = tuple[Callable[[Any], bool], str]
@@ -94,11 +131,22 @@ _CHECKS: Mapping[str, _Check] = {
     "port": _PORT,
     "grpc_port": _PORT,
     "http_port": _PORT,
+    "auth": (
+        lambda text: text == "none" or (bool(_listed(text)) and {*_listed(text)} <= {*AUTH_MODES}),
+        "must be none, api-key, jwt, or api-key,jwt",
+    ),
+    "connections": (lambda count: count >= 8, "must be 8 or more"),
+    "idle": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
+    "web_hosts": (
+        lambda text: all(re.fullmatch(r"(\*\.)?[^*/]+", host) for host in _listed(text)),
+        "must be host names like images.example or *.example, comma-separated",
+    ),
     "workers": (lambda count: count >= 0, "must be 0 or more"),
     "project": (
         lambda name: re.fullmatch(r"[^/\s]+", name) is not None,
         "must be a name without slashes or spaces",
     ),
+    "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
     "shipped": (SHIPPED.__contains__, f"must be one of {', '.join(SHIPPED)}"),
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
@@ -163,6 +211,7 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
     if "folder" in buckets:
         values["buckets"] = _cast(Path, buckets.pop("folder"), f"{file}: [buckets] folder")
     values["bucket_rules"] = tuple(_rule(file, key, value) for key, value in buckets.items())
+    values["roster"] = read_roster(document, str(file))
     for name, value in document.items():
         if name not in table:
             raise SettingsError(
@@ -199,6 +248,8 @@ def _plain_type(hint: Any) -> type:
 
 
 def _cast(cast: type, value: Any, where: str) -> Any:
+    if cast is bool:
+        return _truth(value, where)
     # A settings file has types of its own: 8080.5 is no port, and neither is true.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = isinstance(value, str) or (is_number and cast in (float, type(value)))
@@ -208,3 +259,11 @@ def _cast(cast: type, value: Any, where: str) -> Any:
         return cast(value)
     except ValueError as error:
         raise SettingsError(f"{where}: {value!r} is not a valid {cast.__name__}.") from error
+
+
+def _truth(value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in ("true", "false"):
+        raise SettingsError(f"{where}: {value!r} is neither true nor false.")
+    return str(value).lower() == "true"

@@ -23,10 +23,18 @@ from tapetum.errors import FieldViolation, InvalidRequest
 
 __all__ = [
     "METHODS",
+    "RESPONSES",
+    "WITH_TOTAL_PAGES",
+    "AnnotateFileRequest",
+    "AnnotateFileResponse",
     "AnnotateImageRequest",
     "AnnotateImageResponse",
+    "AsyncBatchAnnotateFilesRequest",
+    "AsyncBatchAnnotateFilesResponse",
     "AsyncBatchAnnotateImagesRequest",
     "AsyncBatchAnnotateImagesResponse",
+    "BatchAnnotateFilesRequest",
+    "BatchAnnotateFilesResponse",
     "BatchAnnotateImagesRequest",
     "BatchAnnotateImagesResponse",
     "Feature",
@@ -44,9 +52,12 @@ def _raw(wrapper: Any) -> Any:
     return type(wrapper.pb(wrapper()))
 
 
+AnnotateFileRequest = _raw(vision_v1.AnnotateFileRequest)
+AnnotateFileResponse = _raw(vision_v1.AnnotateFileResponse)
 AnnotateImageRequest = _raw(vision_v1.AnnotateImageRequest)
 AnnotateImageResponse = _raw(vision_v1.AnnotateImageResponse)
 AsyncBatchAnnotateFilesRequest = _raw(vision_v1.AsyncBatchAnnotateFilesRequest)
+AsyncBatchAnnotateFilesResponse = _raw(vision_v1.AsyncBatchAnnotateFilesResponse)
 AsyncBatchAnnotateImagesRequest = _raw(vision_v1.AsyncBatchAnnotateImagesRequest)
 AsyncBatchAnnotateImagesResponse = _raw(vision_v1.AsyncBatchAnnotateImagesResponse)
 BatchAnnotateFilesRequest = _raw(vision_v1.BatchAnnotateFilesRequest)
@@ -65,6 +76,15 @@ METHODS: Mapping[str, tuple[Any, Any]] = {
     "AsyncBatchAnnotateImages": (AsyncBatchAnnotateImagesRequest, Operation),
     "AsyncBatchAnnotateFiles": (AsyncBatchAnnotateFilesRequest, Operation),
 }
+
+#: What an operation answers at its end, by the method that began it.
+RESPONSES: Mapping[str, Any] = {
+    "AsyncBatchAnnotateImages": AsyncBatchAnnotateImagesResponse,
+    "AsyncBatchAnnotateFiles": AsyncBatchAnnotateFilesResponse,
+}
+#: API versions whose ``AnnotateFileResponse`` has ``total_pages``; clients of the others may refuse
+#: a field they do not know.
+WITH_TOTAL_PAGES = ("v1", "v1p4beta1")
 
 
 def pack(message: Any) -> any_pb2.Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tapetum import validate
 from tapetum.annotator import Annotator
@@ -111,6 +113,48 @@ def test_a_manifest_may_be_a_pipe(run, put, results):
         os.close(reading)
     assert ran.code == ExitCode.OK, ran.err
     assert results.uris("out") == ["a.jpg"]
+
+
+def write_pages(path: str, *colours: str) -> None:
+    first, *others = [Image.new("RGB", (80, 60), colour) for colour in colours]
+    first.save(path, save_all=True, append_images=others)
+
+
+def test_a_pdf_is_taken_page_by_page_into_a_folder_of_its_name(run, put, results):
+    for name in ("in/a.jpg", "in/z.jpg", "in/deep/b.jpg"):
+        put(name)
+    write_pages("in/deep/letter.pdf", "red", "blue", "white")
+    write_pages("in/scan.tif", "red", "blue")
+    ran = run("annotate", "in", *COLOURS, "--output", "out", "--batch-size", "2")
+    assert ran.code == ExitCode.OK, ran.err
+    assert "7 images, 0 with errors" in ran.err
+    assert "4 files at out/" in ran.err
+    own = Path("out/in")
+    assert results.names("out/in/deep/letter.pdf") == ["output-1-to-2.json", "output-3-to-3.json"]
+    contexts = [one["context"] for one in results.responses(own / "deep/letter.pdf")]
+    uri = "in/deep/letter.pdf"
+    assert contexts == [{"uri": uri, "pageNumber": number} for number in (1, 2, 3)]
+    shutil.rmtree(own)
+    assert results.uris("out") == ["in/a.jpg", "in/deep/b.jpg", "in/scan.tif", "in/z.jpg"]
+
+
+def test_a_tiff_is_taken_page_by_page_if_wanted(run, results):
+    write_pages("scan.tif", "red", "blue")
+    ran = run("annotate", "scan.tif", "--all-pages", *COLOURS, "--output", "out")
+    assert ran.code == ExitCode.OK, ran.err
+    assert results.names("out/scan.tif") == ["output-1-to-2.json"]
+
+
+def test_a_file_that_cannot_be_opened_is_one_error_and_the_rest_goes_on(run, put, results):
+    put("in/a.jpg")
+    Path("in/broken.pdf").write_bytes(b"%PDF-1.7")
+    Path("in/letter.pdf").write_bytes(b"")
+    write_pages("in/good.pdf", "red")
+    ran = run("annotate", "in", "in/a.jpg", *COLOURS, "--output", "out")
+    assert ran.code == ExitCode.SOME_IMAGES_FAILED, ran.err
+    assert "3 images, 2 with errors" in ran.err
+    assert "file failed: Error in extracting images from PDF file in/broken.pdf: it is" in ran.err
+    assert len(results.responses("out/in/good.pdf")) == 1
 
 
 # --- what is written --------------------------------------------------------------------------

@@ -142,12 +142,6 @@ def test_a_request_of_many_megabytes_goes_through(client):
     assert [one.error.message for one in answer.responses] == ["Bad image data."] * 3
 
 
-@pytest.mark.parametrize("method", ["batch_annotate_files", "async_batch_annotate_files"])
-def test_methods_that_are_not_there_yet_say_so(client, method):
-    with pytest.raises(exceptions.MethodNotImplemented):
-        getattr(client, method)(requests=[])
-
-
 def test_operations_are_listed_found_again_and_deleted(client, operations):
     started = [
         client.async_batch_annotate_images(

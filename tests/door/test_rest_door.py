@@ -90,8 +90,8 @@ def test_every_path_form_of_the_annotate_calls(web, parent):
     assert operation["name"].startswith(parent or "projects/local/")
     assert "done" not in operation
     assert operation["metadata"]["state"] == "CREATED"
-    for files in ("files:annotate", "files:asyncBatchAnnotate"):
-        assert web.post(f"/v1/{parent}{files}", json={}).status_code == 501
+    for files in ("files:annotate", "files:asyncBatchAnnotate"):  # there, and asking for more
+        assert web.post(f"/v1/{parent}{files}", json={}).status_code == 400
 
 
 def test_the_parent_of_the_path_wins(web):

@@ -1,20 +1,33 @@
-"""TEXT_DETECTION: from lines to the two fields of the message."""
+"""TEXT_DETECTION and DOCUMENT_TEXT_DETECTION: from lines to the two fields of the message."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from google.cloud import vision_v1
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.detectors import Signals
 from tapetum.detectors.text import Line, Symbol, TextLines, Word
 from tapetum.features import Ask
+from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.text import TextDetection
+from tapetum.features.text_languages import Share
 
-BREAKS = {0: "", 1: " ", 3: "\n", 5: "\n"}
+BREAKS = {0: "", 1: " ", 2: " ", 3: "\n", 4: "-\n", 5: "\n"}
+
+
+def identify(text: str) -> Sequence[Share]:
+    """By script alone: what the tests need of a language identifier."""
+    if any("א" <= letter <= "ת" for letter in text):
+        return [Share("he", 0.75), Share("yi", 0.25)]
+    return [Share("en", 1.0)] if text.isascii() else []
+
+
+TEXT, DOCUMENT = TextDetection(identify), DocumentTextDetection(identify)
 
 
 def response() -> Any:
@@ -43,9 +56,12 @@ def line(text: str, x: float = 0, y: float = 0, size: float = 20) -> Line:
     return Line(box(0, len(text)), tuple(words), 0.75)
 
 
-def describe(lines: list[Line], asked: Ask | None = None) -> Any:
+def describe(
+    lines: Sequence[Line], asked: Ask | None = None, features: Sequence[Any] = (TEXT,)
+) -> Any:
     filled = response()
-    TextDetection().describe(asked or ask(), Signals([TextLines(tuple(lines))]), filled)
+    for feature in features:
+        feature.describe(asked or ask(), Signals([TextLines(tuple(lines))]), filled)
     return filled
 
 
@@ -67,15 +83,15 @@ def vertices(poly: Any) -> list[tuple[int, int]]:
 POEM = [line("Roses are red", 10, 10), line("violets blue", 10, 38), line("far away", 10, 300)]
 
 
-def test_it_is_text_detection() -> None:
-    feature = TextDetection()
+def test_they_are_the_two_text_features() -> None:
+    assert TEXT.type == vision_v1.Feature.Type.TEXT_DETECTION
+    assert DOCUMENT.type == vision_v1.Feature.Type.DOCUMENT_TEXT_DETECTION
+    assert TEXT.needs == DOCUMENT.needs == (TextLines,)
 
-    assert feature.type == vision_v1.Feature.Type.TEXT_DETECTION
-    assert feature.needs == (TextLines,)
 
-
-def test_without_text_both_fields_stay_unset() -> None:
-    filled = describe([])
+@pytest.mark.parametrize("feature", [TEXT, DOCUMENT])
+def test_without_text_both_fields_stay_unset(feature: Any) -> None:
+    filled = describe([], features=[feature])
 
     assert not filled.HasField("full_text_annotation")
     assert len(filled.text_annotations) == 0
@@ -127,8 +143,8 @@ def test_breaks_say_how_words_lines_and_paragraphs_end() -> None:
 
 
 def test_confidences_are_given_only_when_asked_for() -> None:
-    def confidences(asked: Ask) -> set[float]:
-        (page,) = describe(POEM, asked).full_text_annotation.pages
+    def confidences(asked: Ask, feature: Any = TEXT) -> set[float]:
+        (page,) = describe(POEM, asked, [feature]).full_text_annotation.pages
         found = {page.confidence}
         for block in page.blocks:
             found.add(block.confidence)
@@ -140,6 +156,75 @@ def test_confidences_are_given_only_when_asked_for() -> None:
 
     assert confidences(ask()) == {0}
     assert confidences(ask(confidence=True)) == {0.75}
+    assert confidences(ask(), DOCUMENT) == {0.75}
+
+
+def test_a_confidence_is_the_mean_over_all_symbols_below() -> None:
+    box = ((0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0))
+    words = tuple(
+        Word(box, tuple(Symbol("a", box, each) for each in sure), 0.5)
+        for sure in ([1.0, 0.5], [0.25], [0.25])
+    )
+    filled = describe([Line(box, words, 0.5)], features=[DOCUMENT])
+    (page,) = filled.full_text_annotation.pages
+    (block,) = page.blocks
+    (paragraph,) = block.paragraphs
+
+    assert [word.confidence for word in paragraph.words] == [0.75, 0.25, 0.25]
+    assert page.confidence == block.confidence == paragraph.confidence == 0.5
+
+
+@pytest.mark.parametrize("features", [[TEXT, DOCUMENT], [DOCUMENT, TEXT], [DOCUMENT, DOCUMENT]])
+def test_the_document_wins_and_nothing_is_said_twice(features: list[Any]) -> None:
+    assert describe(POEM, features=features) == describe(POEM, features=[DOCUMENT])
+
+
+def test_legacy_layout_is_accepted() -> None:
+    asked = ask()
+    asked.image_context.text_detection_params.advanced_ocr_options.append("legacy_layout")
+
+    assert describe(POEM, asked) == describe(POEM)
+
+
+def languages(message: Any) -> list[tuple[str, float]]:
+    found = message.property.detected_languages
+    return [(each.language_code, round(each.confidence, 3)) for each in found]
+
+
+def test_blocks_and_the_page_say_their_languages_and_the_text_its_main_one() -> None:
+    filled = describe([*POEM, line("שלום", 10, 400)])
+    (page,) = filled.full_text_annotation.pages
+
+    assert [languages(block) for block in page.blocks] == [
+        [("en", 1)],
+        [("en", 1)],
+        [("he", 0.75), ("yi", 0.25)],
+    ]
+    assert languages(page) == [("he", 0.75), ("yi", 0.25)]
+    assert filled.text_annotations[0].locale == "he"
+    assert not any(entry.locale for entry in filled.text_annotations[1:])
+
+
+def test_a_line_that_was_read_as_one_language_is_in_it() -> None:
+    read = Line(POEM[0].quad, POEM[0].words, 0.75, "nl")
+    (page,) = describe([read, POEM[1]]).full_text_annotation.pages
+
+    assert languages(page) == [("en", 0.5), ("nl", 0.5)]
+
+
+def test_where_no_language_is_known_none_is_said() -> None:
+    filled = describe([line("été", 0, 0)])
+    (page,) = filled.full_text_annotation.pages
+
+    assert languages(page) == languages(page.blocks[0]) == []
+    assert filled.text_annotations[0].locale == ""
+
+
+def test_a_table_is_called_one() -> None:
+    cells = [line(text, 200 * at, 30 * row) for row in range(3) for at, text in enumerate("abc")]
+    (page,) = describe(cells).full_text_annotation.pages
+
+    assert [block.block_type for block in page.blocks] == [vision_v1.Block.BlockType.TABLE]
 
 
 def test_max_results_does_not_bound_text() -> None:
@@ -161,7 +246,9 @@ def test_a_slanted_word_keeps_its_own_corners() -> None:
     assert vertices(whole.bounding_poly) == [(6, 20), (110, 20), (110, 60), (6, 60)]
 
 
-word_texts = st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=6)
+word_texts = st.text(
+    st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=6
+) | st.sampled_from(["divi-", "ded", "今天是晴天", "שלום"])
 lines_of_text = st.lists(
     st.builds(
         line,
@@ -175,6 +262,7 @@ lines_of_text = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(lines_of_text)
 def test_the_text_follows_from_the_symbols_and_their_breaks(lines: list[Line]) -> None:
     filled = describe(lines)
@@ -184,7 +272,8 @@ def test_the_text_follows_from_the_symbols_and_their_breaks(lines: list[Line]) -
     assert filled.text_annotations[0].description + "\n" == annotation.text
     words = ["".join(s.text for s in word.symbols) for word in words_of(annotation)]
     assert [entry.description for entry in filled.text_annotations[1:]] == words
-    assert sorted(annotation.text.splitlines()) == sorted(found.text for found in lines)
+    given_text = "".join(word.text for found in lines for word in found.words)
+    assert sorted("".join(annotation.text.split())) == sorted(given_text)
 
 
 def words_of(annotation: Any) -> list[Any]:
@@ -199,4 +288,4 @@ def words_of(annotation: Any) -> list[Any]:
 
 def test_a_missing_signal_is_a_fault_of_the_caller() -> None:
     with pytest.raises(KeyError):
-        TextDetection().describe(ask(), Signals(), response())
+        TEXT.describe(ask(), Signals(), response())

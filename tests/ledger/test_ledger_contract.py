@@ -61,9 +61,11 @@ def create(ledger: Ledger, clock: Clock) -> Create:
     """Creates an operation of ``tasks`` tasks of two images each."""
 
     def make(name: str = "projects/p/operations/1", tasks: int = 2, project: str = "p"):
-        record = OperationRecord(name, project, "v1", b"response", 2 * tasks, clock())
+        record = OperationRecord(
+            name, project, "v1", b"response", 2 * tasks, clock(), principal="alice"
+        )
         rows = [
-            Task(name, first, first + 1, 1, "gs://out/", b"requests %d" % first)
+            Task(name, first, first + 1, 1, "gs://out/", b"requests %d" % first, principal="alice")
             for first in range(1, 2 * tasks + 1, 2)
         ]
         return ledger.create(record, rows)
@@ -116,7 +118,7 @@ def test_tasks_are_claimed_oldest_first_with_all_a_worker_needs(ledger: Ledger, 
         ("a", 1), ("a", 3), ("b", 1),
     ]  # fmt: skip
     assert claims[1].task == Task(
-        "projects/p/operations/a", 3, 4, 1, "gs://out/", b"requests 3", done=0
+        "projects/p/operations/a", 3, 4, 1, "gs://out/", b"requests 3", done=0, principal="alice"
     )
     assert (claims[0].owner, claims[0].attempt, claims[0].strikes) == ("worker", 1, 1)
 
@@ -332,3 +334,48 @@ def test_purge_forgets_what_ended_long_ago(ledger: Ledger, create: Create, clock
 
 def test_an_unknown_operation_is_none(ledger: Ledger):
     assert ledger.get("projects/p/operations/none") is None
+
+
+def test_tasks_of_several_files_are_kept_apart(ledger: Ledger, clock: Clock):
+    name = "projects/p/operations/files"
+    method = "AsyncBatchAnnotateFiles"
+    record = OperationRecord(name, "p", "v1p4beta1", b"", 5, clock(), method)
+    rows = [
+        Task(name, first, last, 1, f"gs://out/{file}/", b"asked %d" % file, file=file)
+        for file, first, last in ((1, 1, 2), (1, 3, 3), (2, 1, 2))
+    ]
+    ledger.create(record, rows)
+    held = [claim(ledger) for _ in range(3)]
+    assert [(one.task.file, one.task.first) for one in held] == [(1, 1), (1, 3), (2, 1)]
+    assert [one.task.output_uri for one in held] == ["gs://out/1/"] * 2 + ["gs://out/2/"]
+    assert held[2].task.requests == b"asked 2"
+    assert held[0].task.api_version == "v1p4beta1"
+
+    ledger.record(held[2], done=1, images=1, failed=0)
+    ledger.suspect(held[0], 1)
+    for one in held[:2]:
+        ledger.complete(one)
+    with pytest.raises(LeaseLost):
+        ledger.complete(held[0])
+    ledger.release(held[2])
+    again = claim(ledger)
+    assert (again.task.file, again.task.first, again.task.done) == (2, 1, 1)
+    assert again.task.poison == ()
+    ledger.complete(again)
+    assert (found(ledger, name).state, found(ledger, name).method) == (OperationState.DONE, method)
+
+
+def test_an_operation_may_have_ended_when_it_is_written_down(ledger: Ledger, clock: Clock):
+    name = "projects/p/operations/1"
+    ended = OperationRecord(
+        name, "p", "v1", b"", 0, clock(), state=OperationState.DONE, error_code=3,
+        error_message="broken",
+    )  # fmt: skip
+    assert ledger.create(ended, []).state is OperationState.DONE
+    assert (found(ledger).error_code, found(ledger).error_message) == (3, "broken")
+    assert ledger.claim("worker", LEASE) is None
+    assert [row.name for row in ledger.recent(None, True, None, 10)] == [name]
+    ledger.cancel(name)
+    assert found(ledger).error_code == 3
+    ledger.delete(name)
+    assert ledger.get(name) is None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from tapetum.errors import SettingsError
 from tapetum.ledger import OperationRecord, OperationState
 from tapetum.ledger.sql import SqlLedger
 from tapetum.plan import Task
@@ -59,3 +64,12 @@ def test_two_processes_worth_of_engines_share_one_file(tmp_path: Path):
     assert (record.state, record.images_done) == (OperationState.DONE, 60)
     for ledger in ledgers:
         ledger.close()
+
+
+def test_a_file_of_an_older_version_is_refused_by_name(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    SqlLedger(path).close()
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("ALTER TABLE operations DROP COLUMN method")
+    with pytest.raises(SettingsError, match=r"it lacks operations\.method"):
+        SqlLedger(path)

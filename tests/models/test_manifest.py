@@ -44,7 +44,7 @@ def test_the_file_is_there_and_is_the_one_of_the_manifest(weight: Weight) -> Non
 @each_row
 def test_no_field_is_empty(weight: Weight) -> None:
     fields = dataclasses.asdict(weight)
-    assert [name for name, value in fields.items() if not value.strip()] == []
+    assert [name for name, value in fields.items() if not str(value).strip()] == []
 
 
 @each_row
@@ -58,8 +58,12 @@ def test_names_and_files_are_unique() -> None:
 
 
 def test_every_file_the_project_carries_has_a_row() -> None:
-    directory = files("tapetum.models").joinpath("weights")
-    carried = {f"weights/{entry.name}" for entry in directory.iterdir() if entry.is_file()}
+    package = Path(str(files("tapetum.models")))
+    carried = {
+        path.relative_to(package).as_posix()
+        for path in package.joinpath("weights").rglob("*")
+        if path.is_file()
+    }
     assert carried == {weight.file for weight in ROWS if weight.package == "tapetum.models"}
 
 
@@ -76,6 +80,14 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
 
 def test_content_is_the_file_of_the_package(packaged: Weight) -> None:
     assert packaged.content() == CONTENT
+
+
+def test_a_library_that_opens_the_file_itself_gets_its_path(packaged: Weight) -> None:
+    path = packaged.checked_path()
+    assert path.read_bytes() == CONTENT
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(ModelError, match="Reinstall with `make install`"):
+        packaged.checked_path()
 
 
 def test_a_tampered_file_is_refused(packaged: Weight) -> None:

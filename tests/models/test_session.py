@@ -51,8 +51,8 @@ def test_runs_are_deterministic(session: Session) -> None:
         np.testing.assert_array_equal(first, second)
 
 
-def test_every_row_of_the_manifest_loads(sessions: Sessions) -> None:
-    for weight in Manifest.packaged():
+def test_every_network_of_the_manifest_loads(sessions: Sessions) -> None:
+    for weight in (row for row in Manifest.packaged() if row.file.endswith(".onnx")):
         loaded = sessions.load(weight.name)
         assert loaded.inputs
         assert loaded.outputs

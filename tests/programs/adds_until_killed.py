@@ -29,6 +29,6 @@ for number in range(start, 1_000_000):
         digest, key, 9, 9, embedding, random.bytes(32), 90, b"x", model=sys.argv[2]
     )
     galleries.put(gallery, [(Entry(key), [reference])])
-    print(key, flush=True)  # noqa: T201
+    print(key, flush=True)
     if number % 10 == 9:
         galleries.tend(gallery)

@@ -450,6 +450,75 @@ def test_is_public(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
+@pytest.fixture
+def listed() -> Iterator[WebStore]:
+    made = WebStore(public_only=False, hosts=["images.example", "*.cdn.example", "127.0.0.1"])
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_fetched"),
+    [
+        ("127.0.0.1", True),
+        ("images.example", True),
+        ("IMAGES.example.", True),
+        ("a.cdn.example", True),
+        ("a.b.cdn.example", True),
+        ("cdn.example", False),
+        ("xcdn.example", False),
+        ("images.example.evil.test", False),
+        ("evil.test", False),
+        ("localhost", False),
+        ("127.1", False),
+        ("2130706433", False),
+    ],
+)
+def test_listed_hosts_and_no_others(
+    site: Any, listed: WebStore, resolve: Resolver, host: str, is_fetched: bool
+) -> None:
+    resolve({host: [["127.0.0.1"]], "images.example.": [["127.0.0.1"]]})
+    site.page("/", b"pixels")
+    url = f"http://{host}:{site.server.server_port}/"
+    if is_fetched:
+        assert listed.get(url, LIMIT) == b"pixels"
+    else:
+        with pytest.raises(ObjectForbidden, match="not a host that this server fetches from"):
+            listed.get(url, LIMIT)
+        assert site.requests == []
+
+
+def test_a_redirect_away_from_the_list(site: Any, listed: WebStore, resolve: Resolver) -> None:
+    resolve({"evil.test": [["127.0.0.1"]]})
+    to = f"http://evil.test:{site.server.server_port}/"
+    with pytest.raises(ObjectForbidden):
+        listed.get(site.page("/", status=302, Location=to), LIMIT)
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_read"),
+    [
+        ("image/png", True), ("IMAGE/JPEG; q=1", True), ("application/octet-stream", True),
+        ("", True), ("text/html; charset=utf-8", False), ("application/json", False),
+        ("ximage/png", False), ("image", False),
+    ],
+)  # fmt: skip
+def test_the_type_of_a_body(site: Any, store: WebStore, kind: str, is_read: bool) -> None:
+    url = site.page("/", b"pixels", **{"Content-Type": kind})
+    if is_read:
+        assert store.get(url, LIMIT) == b"pixels"
+    else:
+        with pytest.raises(ObjectNotFound, match="which is no image"):
+            store.get(url, LIMIT)
+
+
+def test_no_query_is_repeated(site: Any, store: WebStore) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.get(site.url + "/none?X-Goog-Signature=secret", LIMIT)
+    assert "secret" not in caught.value.message
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "photo.jpg", "http://", "http:///a", "http:/a", "http://[", "http://[::1", "http://a b/",
@@ -503,3 +572,10 @@ def test_any_text_as_url(careful: WebStore, resolve: Resolver, url: str) -> None
         patch.setattr(socket, "getaddrinfo", nothing)
         with pytest.raises(StoreError):
             careful.get(url, LIMIT)
+
+
+def test_keys_of_tokens_are_fetched_though_they_are_no_images(site: Any) -> None:
+    url = site.page("/keys", b'{"keys": []}', **{"Content-Type": "application/json"})
+    store = WebStore(public_only=False, images_only=False)
+    assert store.get(url, LIMIT) == b'{"keys": []}'
+    store.close()

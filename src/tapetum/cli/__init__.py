@@ -1,5 +1,5 @@
-"""The command line: ``tapetum serve``, ``tapetum annotate``, ``tapetum gallery``,
-``tapetum models``."""
+"""The command line: ``tapetum serve``, ``annotate``, ``gallery``, ``models``, ``certs`` and
+``keys``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     # Imported here: the models' libraries take a second, in which Ctrl-C should work too.
-    from tapetum.cli import annotate, gallery, models, serve  # noqa: PLC0415
+    from tapetum.cli import annotate, certs, gallery, keys, models, serve  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
         prog="tapetum",
@@ -49,7 +49,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"tapetum {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, annotate, gallery, models):
+    for command in (serve, annotate, gallery, models, certs, keys):
         command.add_to(commands)
     options = parser.parse_args(arguments)
     return int(options.run(options))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -24,16 +26,21 @@ from tapetum import validate, vision
 from tapetum.app import Engine
 from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
-from tapetum.cli.inputs import check_inputs, image_uris
-from tapetum.errors import SettingsError, TapetumError
+from tapetum.cli.inputs import check_inputs, input_uris, mime_type_of
+from tapetum.errors import BrokenFile, FileNotReadable, SettingsError, TapetumError
+from tapetum.ledger import OperationRecord
 from tapetum.observe import configure_logging
 from tapetum.stores.router import scheme_of
+
+log = logging.getLogger(__name__)
 
 #: Operations under way at once: the next is ready when one ends, and memory stays flat however
 #: long the listing is.
 OPERATIONS_AHEAD = 2
 _POLL_SECONDS = 0.05
-_SETTINGS = ("workers", "data_dir", "buckets", "web_fetch", "shipped", "log_level")
+_SETTINGS = (
+    "workers", "precision", "data_dir", "buckets", "web_fetch", "web_hosts", "shipped", "log_level"
+)  # fmt: skip
 
 
 def add_to(commands: Any) -> None:
@@ -42,7 +49,7 @@ def add_to(commands: Any) -> None:
         "annotate",
         help="annotate images without a server",
         description="Annotate images and write output-1-to-20.json, output-21-to-40.json, ... "
-        "as the server would.",
+        "as the server would; the pages of a PDF into files of its own, in a folder with its name.",
         epilog="exit codes: 0 every image succeeded; 3 some images failed, the batch is "
         "complete; 1 the job failed; 2 the command line is wrong; 130 interrupted",
     )
@@ -69,6 +76,10 @@ def add_to(commands: Any) -> None:
         "--max-results", type=_number(1, 2**31 - 1), default=0, metavar="N",
         help="results per feature and image (default: 10)",
     )  # fmt: skip
+    parser.add_argument(
+        "--all-pages", action="store_true",
+        help="take TIFF and GIF page by page too, not the first page as an image",
+    )  # fmt: skip
     add_settings(parser, _SETTINGS)
     parser.set_defaults(run=run)
 
@@ -78,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     check_inputs(options.inputs, options.manifest)
     settings = settings_of(options)
     engine = Engine.of_command_line(settings)
-    uris = image_uris(options.inputs, options.manifest, engine.stores)
+    uris = input_uris(options.inputs, options.manifest, engine.stores)
     first = next(uris, None)
     if first is None:
         raise SettingsError("No images found in what was given.")
@@ -113,9 +124,12 @@ class _Job:
 
     engine: Engine
     options: argparse.Namespace
-    started: int = 0  # images whose operation was started
-    done: int = 0  # images of operations that ended
+    documents: deque[str] = field(default_factory=deque)  # their turn comes after the images'
+    numbered: int = 0  # images whose operation was started
+    started: int = 0  # these and pages
+    done: int = 0  # images and pages of operations that ended
     failed: int = 0
+    shards: int = 0
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -143,22 +157,58 @@ class _Job:
     def summary(self) -> str:
         """One line about what was done."""
         rate = self.done / max(self.seconds, 1e-9)
-        shards = -(-self.done // self.options.batch_size)
         return (
             f"{self.done} images, {self.failed} with errors, in {self.seconds:.1f} s "
-            f"({rate:.1f} images/s): {shards} files at {_prefix(self.options.output)}"
+            f"({rate:.1f} images/s): {self.shards} files at {_prefix(self.options.output)}"
         )
 
     def _start_next(self, uris: Iterator[str], names: list[str]) -> bool:
-        """Start one operation of the next images; ``False`` when there were none left."""
+        """Start one operation, of the next images or of a file; ``False`` when nothing is left."""
         size: int = self.options.batch_size
         wanted: int = validate.MAX_ASYNC_IMAGES // size * size  # whole shards
-        chunk = list(islice(uris, wanted))
+        chunk = list(islice(self._images(uris), wanted))
         if chunk:
-            record = self.engine.service.start(self._request(chunk), first=self.started + 1)
-            self.started += len(chunk)
-            names.append(record.name)
-        return len(chunk) == wanted
+            request = self._request(chunk)
+            self._started(self.engine.service.start(request, first=self.numbered + 1), names)
+            self.numbered += len(chunk)
+        elif self.documents:
+            self._start_document(self.documents.popleft(), names)
+        return len(chunk) == wanted or bool(self.documents)
+
+    def _images(self, uris: Iterator[str]) -> Iterator[str]:
+        """Those of ``uris`` that are no documents, which are put aside."""
+        for uri in uris:
+            if mime_type_of(uri, self.options.all_pages):
+                self.documents.append(uri)
+            else:
+                yield uri
+
+    def _start_document(self, uri: str, names: list[str]) -> None:
+        try:
+            self._started(self.engine.service.start_files(self._file_request(uri)), names)
+        except FileNotReadable as error:
+            self._refuse(error.message)
+
+    def _started(self, record: OperationRecord, names: list[str]) -> None:
+        self.started += record.images
+        names.append(record.name)
+
+    def _refuse(self, message: str) -> None:
+        """A file as a whole is one error."""
+        log.warning("file failed: %s", ascii(message)[1:-1])
+        self.failed += 1
+
+    def _file_request(self, uri: str) -> Any:
+        request = vision.AsyncBatchAnnotateFilesRequest()
+        item = request.requests.add()
+        item.input_config.gcs_source.uri = uri
+        item.input_config.mime_type = mime_type_of(uri, self.options.all_pages)
+        for kind in self.options.features:
+            item.features.add(type_=kind, max_results=self.options.max_results)
+        folder = f"{_prefix(self.options.output)}{_below(uri)}/"
+        item.output_config.gcs_destination.uri = folder
+        item.output_config.batch_size = self.options.batch_size
+        return request
 
     def _request(self, uris: Sequence[str]) -> Any:
         request = vision.AsyncBatchAnnotateImagesRequest()
@@ -179,10 +229,13 @@ class _Job:
             record = self.engine.ledger.get(name)
             if record is None:  # nobody else knows this ledger
                 raise AssertionError(name)
-            if record.error_code:
+            if record.error_code == BrokenFile.code:
+                self._refuse(record.error_message)
+            elif record.error_code:
                 raise _JobFailed(record.error_message)
             if record.state.ended:
                 self.done += record.images_done
+                self.shards += -(-record.images_done // self.options.batch_size)
                 self.failed += record.images_failed
                 names.remove(name)
                 self.engine.ledger.delete(name)
@@ -199,6 +252,12 @@ class _JobFailed(TapetumError):
 def _prefix(output: str) -> str:
     """A plain path is a folder; a URI is a prefix, joined as Google does."""
     return output if scheme_of(output) or output.endswith("/") else f"{output}/"
+
+
+def _below(uri: str) -> str:
+    """``uri`` as the path of a folder below another."""
+    path = uri[len(scheme_of(uri)) + 3 :] if scheme_of(uri) else uri
+    return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
 
 def _output(text: str) -> str:

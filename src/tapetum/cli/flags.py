@@ -17,13 +17,13 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     for name in names:
         cast, default, help = table[name]
         shown = f"{help} (default: {default})" if default not in (None, 0) else help
-        group.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=name,
-            type=cast,
-            metavar=cast.__name__.upper(),
-            help=shown.replace("%", "%%"),
-        )
+        shown = shown.replace("%", "%%")
+        flag = f"--{name.replace('_', '-')}"
+        if cast is bool:
+            group.add_argument(flag, dest=name, action="store_const", const=True, help=shown)
+        else:
+            metavar = cast.__name__.upper()
+            group.add_argument(flag, dest=name, type=cast, metavar=metavar, help=shown)
     group.add_argument(
         "--settings", type=Path, metavar="FILE", help="settings file in TOML (docs/settings.md)"
     )

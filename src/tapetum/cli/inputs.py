@@ -1,4 +1,5 @@
-"""Which images a command is about: files, folders, globs, bucket prefixes, manifests."""
+"""Which images and files of pages a command is about: files, folders, globs, bucket prefixes,
+manifests."""
 
 from __future__ import annotations
 
@@ -7,13 +8,15 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from tapetum.documents import GIF, PDF, TIFF
 from tapetum.errors import SettingsError
 from tapetum.stores.router import Stores, scheme_of
 
+#: Suffix → MIME type of files that hold pages.
+PAGED = {".pdf": PDF, ".tif": TIFF, ".tiff": TIFF, ".gif": GIF}
 #: What a folder or prefix is searched for. A file named outright is taken whatever its name.
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"}
-    | {".ico"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".ico"} | PAGED.keys()
 )
 
 
@@ -30,9 +33,16 @@ def check_inputs(inputs: Sequence[str], manifest: str | None) -> None:
         raise SettingsError(f"There is no manifest file {manifest}.")
 
 
-def image_uris(inputs: Sequence[str], manifest: str | None, stores: Stores) -> Iterator[str]:
-    """The images' URIs or paths as they will be named in the output, streamed in a fixed order:
-    inputs as given, folders and prefixes sorted, then the manifest's lines."""
+def mime_type_of(uri: str, all_pages: bool) -> str:
+    """The MIME type of a file that is taken page by page, or empty. Of a TIFF or GIF the first
+    page is taken as an image unless ``all_pages``."""
+    kind = PAGED.get(Path(uri).suffix.lower(), "")
+    return kind if all_pages or kind == PDF else ""
+
+
+def input_uris(inputs: Sequence[str], manifest: str | None, stores: Stores) -> Iterator[str]:
+    """The URIs or paths of images and files of pages as they will be named in the output, streamed
+    in a fixed order: inputs as given, folders and prefixes sorted, then the manifest's lines."""
     for given in inputs:
         for uri in _expanded(given, stores):
             yield _checked(uri)
@@ -47,11 +57,11 @@ def _expanded(given: str, stores: Stores) -> Iterator[str]:
     if scheme_of(given) in ("http", "https"):
         yield given
     elif scheme_of(given):
-        if _is_image(given):
+        if _is_wanted(given):
             yield given
         else:
             folder = given if given.endswith("/") else f"{given}/"
-            yield from filter(_is_image, stores.list(folder))
+            yield from filter(_is_wanted, stores.list(folder))
     elif Path(given).is_dir():
         yield from _files_below(Path(given))
     elif Path(given).exists():
@@ -69,11 +79,11 @@ def _files_below(folder: Path) -> Iterator[str]:
             continue
         if entry.is_dir() and not entry.is_symlink():
             yield from _files_below(entry)
-        elif entry.is_file() and _is_image(entry.name):
+        elif entry.is_file() and _is_wanted(entry.name):
             yield str(entry)
 
 
-def _is_image(name: str) -> bool:
+def _is_wanted(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 

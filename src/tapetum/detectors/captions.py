@@ -1,9 +1,8 @@
 """Captions: how much lettering a picture carries and where, at a glance and unread.
 
-The network of the text detector on a copy of 110,000 pixels, a seventh of the least that reading
-takes and a twentieth of the most. It
-tells a page from a picture and finds lettering of about a twentieth of the picture's height; the
-small print of a photograph is not seen.
+The network of the text detector on a copy of 110,000 pixels, a fifth of the first look that reading
+takes. It tells a page from a picture and finds lettering of about a twentieth of the picture's
+height; the small print of a photograph is not seen.
 """
 
 from __future__ import annotations
@@ -47,7 +46,8 @@ class Captions:
 
 
 class CaptionDetector:
-    """Makes `Captions` with the manifest's ``ppocr-v6-detector``: 20 ms where reading takes 300.
+    """Makes `Captions` with the manifest's ``ppocr-v6-detector``, at a fifth of what a look for
+    text to read costs.
 
     What is found is counted, never read: lettering here does not mean that a word can be made out.
     """

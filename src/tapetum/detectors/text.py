@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.languages import Languages
 from tapetum.detectors.text_lines import LineFinder, input_size
 from tapetum.detectors.text_recognition import LineReader, Reading
+from tapetum.detectors.text_scripts import ScriptReader
+from tapetum.detectors.text_turn import Turn, as_it_lay, page_turn, sideways, upright
+from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.models.tesseract import Tesseract
 from tapetum.picture import Picture
 
 CONFIDENT = 0.5
@@ -28,6 +34,10 @@ Point = tuple[float, float]
 Quad = tuple[Point, Point, Point, Point]
 """Top-left, top-right, bottom-right, bottom-left as the text is read: (x, y) in pixels of the
 full-size upright image. Any angle; a corner may lie outside the image."""
+
+
+Found = tuple[NDArray[np.float32], Reading | None]
+"""A line's quadrilateral as `LineFinder` gives it, and what it says: ``None`` for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +93,10 @@ class TextLines:
 
 
 class TextDetector:
-    """Finds lines with `LineFinder` and reads each with `LineReader`.
+    """Finds lines with `LineFinder` and reads each with `LineReader`; `ScriptReader` then reads
+    again what is in none of the scripts that the recogniser knows.
 
-    Reads Latin, Chinese and Japanese script. The networks are loaded at the first picture.
+    The networks are loaded at the first picture.
     """
 
     signal = TextLines
@@ -93,6 +104,7 @@ class TextDetector:
     def __init__(self, sessions: Sessions) -> None:
         self._finder = LineFinder(sessions)
         self._reader = LineReader(sessions)
+        self._scripts = ScriptReader(Tesseract(Manifest.packaged()), Languages())
 
     def side(self, width: int, height: int) -> int:
         """`CROP_SCALE` times what the line finder looks at, never more than the image has."""
@@ -102,6 +114,20 @@ class TextDetector:
         """One signal per picture. Raises `tapetum.errors.ModelError` when a network is unusable."""
         return [self._lines(picture) for picture in pictures]
 
+    def read_upright(self, pixels: NDArray[np.uint8]) -> list[Found]:
+        """Every line found in ``pixels`` (``uint8`` RGB ``H×W×3``, as large as `side` says) in
+        reading order, and what it says, taking the page to be upright; in pixels of ``pixels``.
+        """
+        return [(quad, self.read_line(pixels, quad)) for quad in self.find(pixels)]
+
+    def find(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """`LineFinder.find`."""
+        return self._finder.find(pixels)
+
+    def read_line(self, pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> Reading | None:
+        """`LineReader.read`: with the corners of ``quad`` moved on by two, upside down."""
+        return self._reader.read(pixels, quad)
+
     def _lines(self, picture: Picture) -> TextLines:
         rows, columns = picture.pixels.shape[:2]
         wanted = _reading_size(picture.width, picture.height)
@@ -109,14 +135,42 @@ class TextDetector:
         pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
-        readings = (self._reader.read(pixels, quad) for quad in self._finder.find(pixels))
-        return TextLines(
-            tuple(
-                _line(reading, scale)
-                for reading in readings
-                if reading is not None and _is_sure(reading)
+        found, degrees = self._page(pixels, picture.languages)
+        page = upright(pixels, degrees)
+        lines = []
+        for reading, language in self._scripts.read(page, found, picture.languages):
+            if reading is not None and _is_sure(reading):
+                lying = replace(reading, quad=as_it_lay(reading.quad, degrees, columns, rows))
+                lines.append(replace(_line(lying, scale), language=language))
+        return TextLines(tuple(lines), degrees)
+
+    def _page(self, pixels: NDArray[np.uint8], languages: Sequence[str]) -> tuple[list[Found], int]:
+        """The lines of a page that may lie any way, in the frame of the page turned upright, and
+        how far it is turned clockwise."""
+        quads = self.find(pixels)
+        turn = page_turn(quads, lambda some: [self.read_line(pixels, quad) for quad in some])
+        degrees = turn.degrees or 0
+        if degrees == 90 and self._is_vertical(pixels, turn):
+            degrees = 0
+        else:
+            asked = self._scripts.turn(
+                pixels, quads, turn.readings, languages, is_sideways=sideways(quads)
             )
-        )
+            degrees = degrees if asked is None else asked
+        if degrees:
+            # Found once more, so that a page reads the same whichever way it lay.
+            return self.read_upright(upright(pixels, degrees)), degrees
+        known = turn.upright
+        return [
+            (quad, known[at] if at in known else self.read_line(pixels, quad))
+            for at, quad in enumerate(quads)
+        ], 0
+
+    def _is_vertical(self, pixels: NDArray[np.uint8], turn: Turn) -> bool:
+        """Whether most of the lines that made a page seem turned are columns of characters."""
+        read = [reading for reading in turn.readings if reading is not None]
+        columns = sum(self._reader.is_vertical(pixels, reading) for reading in read)
+        return 2 * columns > len(read)
 
 
 def _is_sure(reading: Reading) -> bool:
@@ -132,27 +186,31 @@ def _reading_size(width: int, height: int) -> tuple[int, int]:
 
 
 def _line(reading: Reading, scale: NDArray[np.float64]) -> Line:
-    quad = reading.quad * scale
-    words = []
-    for characters in reading.words:
-        symbols = tuple(
-            Symbol(c.text, _stretch(quad, c.start, c.end), c.confidence) for c in characters
-        )
-        confidence = float(np.mean([symbol.confidence for symbol in symbols]))
-        box = _stretch(quad, characters[0].start, characters[-1].end)
-        words.append(Word(box, symbols, confidence))
-    return Line(_stretch(quad, 0, 1), tuple(words), reading.confidence)
-
-
-def _stretch(quad: NDArray[np.float64], start: float, end: float) -> Quad:
-    """The part of ``quad`` (``4×2``) from ``start`` to ``end``, 0..1 along the way it is read."""
-    top_left, top_right, bottom_right, bottom_left = quad
-    top, bottom = top_right - top_left, bottom_right - bottom_left
-    corners = (
-        top_left + start * top,
-        top_left + end * top,
-        bottom_left + end * bottom,
-        bottom_left + start * bottom,
+    characters = [character for word in reading.words for character in word]
+    # Every symbol, then every word, then the line, each with where it starts and ends.
+    stretches = [(c.start, c.end) for c in characters]
+    # A word that is read from right to left ends at its left.
+    stretches += [(min(c.start for c in w), max(c.end for c in w)) for w in reading.words]
+    quads = _stretches(reading.quad * scale, [*stretches, (0.0, 1.0)])
+    if reading.vertical:  # the column lies on its side, its characters stand
+        quads = [(d, a, b, c) for a, b, c, d in quads]
+    *quads, whole = quads
+    symbols = iter(
+        [Symbol(c.text, q, c.confidence) for c, q in zip(characters, quads, strict=False)]
     )
-    first, second, third, fourth = ((float(x), float(y)) for x, y in corners)
-    return first, second, third, fourth
+    words = []
+    for word, quad in zip(reading.words, quads[len(characters) :], strict=True):
+        own = tuple(islice(symbols, len(word)))
+        confidence = sum(symbol.confidence for symbol in own) / len(own)
+        words.append(Word(quad, own, confidence))
+    return Line(whole, tuple(words), reading.confidence)
+
+
+def _stretches(quad: NDArray[np.float64], stretches: list[tuple[float, float]]) -> list[Quad]:
+    """The parts of ``quad`` (``4×2``) from start to end, 0..1 along the way it is read."""
+    top_left, top_right, bottom_right, bottom_left = quad
+    ends = np.array(stretches)[:, :, np.newaxis]
+    top = top_left + ends * (top_right - top_left)
+    bottom = bottom_left + ends * (bottom_right - bottom_left)
+    corners = np.concatenate([top, bottom[:, ::-1]], axis=1).tolist()
+    return [((a, b), (c, d), (e, f), (g, h)) for (a, b), (c, d), (e, f), (g, h) in corners]

@@ -1,138 +1,92 @@
-"""Lines → paragraphs → blocks, by geometry alone.
+"""Lines → blocks → paragraphs → words, in reading order, by geometry alone.
 
-A line continues a block when it lies below the block's last line at a gap of at most one and a half
-line heights, overlaps it sideways by half the shorter of the two, and is of like height. That is
-the line before in reading order, so that the cells of a table row stay together, with one
-exception: rows of long lines only are columns of prose, and each column is followed down.
-Within a block a paragraph ends where the next line is a quarter further down than lines of this
-block usually are. A plain rule of thumb: nothing here is learnt.
+The text is put into the frame it is read in (`text_frame`), cut into flows (`text_columns`), each
+flow into rows (`text_rows`) and blocks (`text_blocks`), each block into paragraphs
+(`text_paragraphs`). Text that runs another way than most of the page, such as a stamp or the label
+of an axis, comes after the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tapetum.detectors.text import Line
-
-BLOCK_GAP = 1.5
-"""Largest gap between two lines of a block, in line heights."""
-
-LOOSE = 1.25
-"""A line this many times further down than usual begins a paragraph."""
-
-WIDEST_PITCH = 2.0
-"""What counts as usual, from the middle of one line to the next, is at most this many heights."""
-
-OVERLAP = 0.5
-"""Least part of the shorter line that lies above or below the longer one."""
-
-LIKE_HEIGHT = 1.6
-"""Largest ratio of two neighbouring heights in one block: a heading is a block of its own."""
-
-PROSE = 8.0
-"""A line of prose is at least this many times as long as it is high; a price is not."""
+from tapetum.detectors.text import Line, Quad
+from tapetum.detectors.text_blocks import blocks as rows_of_blocks
+from tapetum.detectors.text_blocks import is_table
+from tapetum.detectors.text_columns import flows
+from tapetum.detectors.text_frame import QUARTER, Frame, around, frames
+from tapetum.detectors.text_paragraphs import Piece, pieces_of_paragraphs
+from tapetum.detectors.text_rows import Row, rows
+from tapetum.detectors.text_words import segmented
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Lines that wrap into each other, at least one."""
+    """Words that are read in one go, at least one; ``quad`` is around them."""
 
-    lines: tuple[Line, ...]
+    quad: Quad
+    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Paragraphs that stand below each other, at least one."""
+    """Paragraphs that belong together, at least one, and the lines they were made of; ``quad`` is
+    around the paragraphs. ``table``: its paragraphs are rows of cells."""
 
+    quad: Quad
     paragraphs: tuple[Paragraph, ...]
+    lines: tuple[Line, ...]
+    table: bool
 
-
-def blocks(lines: Sequence[Line]) -> tuple[Block, ...]:
-    """``lines``, which are in reading order, as blocks. Every line is in exactly one of them."""
-    found: list[list[_Slab]] = []
-    for slab in _slabs(lines):
-        for block in reversed(found) if slab.by_prose else found[-1:]:
-            last = block[-1]
-            follows = block is found[-1] or last.in_column
-            if follows and last.continues(slab):
-                block.append(slab)
-                break
-        else:
-            found.append([slab])
-    return tuple(Block(_paragraphs(block)) for block in found)
-
-
-def _paragraphs(block: list[_Slab]) -> tuple[Paragraph, ...]:
-    """The lines of one block, cut where one lies further down than usual."""
-    pitches = [one.offset(other)[1] for one, other in pairwise(block)]
-    height = float(np.median([slab.height for slab in block]))
-    usual = min(float(np.median(pitches)), WIDEST_PITCH * height) if pitches else 0.0
-    cuts = [at for at, pitch in enumerate(pitches, start=1) if pitch > LOOSE * usual]
-    return tuple(
-        Paragraph(tuple(slab.line for slab in block[start:end]))
-        for start, end in pairwise([0, *cuts, len(block)])
-    )
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for part in self.paragraphs for piece in part.pieces)
 
 
 @dataclass(frozen=True, slots=True)
-class _Slab:
-    """A line with what the rule asks of it. ``in_column``: its row holds nothing but prose;
-    ``by_prose``: its row holds some. Lengths in pixels."""
+class Layout:
+    """A picture's text in reading order: every line is in exactly one of ``blocks``. ``quad`` is
+    the upright box around it, its first corner the top left of most of the text."""
 
-    line: Line
-    centre: NDArray[np.float64]
-    along: NDArray[np.float64]
-    length: float
-    height: float
-    in_column: bool = False
-    by_prose: bool = False
+    quad: Quad
+    blocks: tuple[Block, ...]
 
-    def offset(self, other: _Slab) -> tuple[float, float]:
-        """How far along and how far below this line's middle the middle of ``other`` lies."""
-        across = np.array([-self.along[1], self.along[0]])
-        way = other.centre - self.centre
-        return float(way @ self.along), float(way @ across)
+    @property
+    def text(self) -> str:
+        return "".join(block.text for block in self.blocks)
 
-    def continues(self, below: _Slab) -> bool:
-        """Whether ``below`` may come after this line in one block."""
-        aside, down = self.offset(below)
-        low, high = sorted((self.height, below.height))
-        mean = (low + high) / 2
-        overlap = min((self.length + below.length) / 2 - abs(aside), self.length, below.length)
+    @property
+    def pieces(self) -> Iterator[Piece]:
         return (
-            low / 2 < down <= mean * (1 + BLOCK_GAP)
-            and overlap >= OVERLAP * min(self.length, below.length)
-            and high <= LIKE_HEIGHT * low
+            piece for block in self.blocks for part in block.paragraphs for piece in part.pieces
         )
 
 
-def _slab(line: Line) -> _Slab:
-    corners = np.array(line.quad, dtype=np.float64)
-    top, side = corners[1] - corners[0], corners[3] - corners[0]
-    length, height = max(float(np.hypot(*top)), 1e-6), max(float(np.hypot(*side)), 1e-6)
-    return _Slab(line, corners.mean(axis=0), top / length, length, height)
+def layout(lines: Sequence[Line]) -> Layout | None:
+    """``lines``, in any order, as a page; ``None`` where there are none. The result does not depend
+    on their order, but for lines that stand in the same place and say the same."""
+    found = frames(segmented(lines))
+    if not found:
+        return None
+    placed = tuple(block for frame in found for block in _blocks(frame))
+    way = round(found[0].angle(found[0].slabs) / QUARTER) * QUARTER
+    words = (word.quad for block in placed for line in block.lines for word in line.words)
+    return Layout(around(words, way), placed)
 
 
-def _slabs(lines: Iterable[Line]) -> list[_Slab]:
-    """The lines measured, each compared with its neighbours on the same row."""
-    rows: list[list[_Slab]] = []
-    for slab in map(_slab, lines):
-        if rows:
-            first = rows[-1][0]
-            if abs(first.offset(slab)[1]) <= min(first.height, slab.height) / 2:
-                rows[-1].append(slab)
-                continue
-        rows.append([slab])
-    measured: list[_Slab] = []
-    for row in rows:
-        prose = [slab.length >= PROSE * slab.height for slab in row]
-        measured += [
-            _Slab(s.line, s.centre, s.along, s.length, s.height, all(prose), any(prose))
-            for s in row
-        ]
-    return measured
+def _blocks(frame: Frame) -> Iterator[Block]:
+    for flow in flows(frame.slabs):
+        for block in rows_of_blocks(rows(flow, frame.rtl)):
+            yield _block(block, frame)
+
+
+def _block(block: list[Row], frame: Frame) -> Block:
+    slabs = [slab for row in block for slab in row]
+    angle = frame.angle(slabs)
+    paragraphs = tuple(
+        Paragraph(around((piece.word.quad for piece in pieces), angle), pieces)
+        for pieces in pieces_of_paragraphs(block)
+    )
+    quad = around((part.quad for part in paragraphs), angle)
+    return Block(quad, paragraphs, tuple(slab.line for slab in slabs), is_table(block))

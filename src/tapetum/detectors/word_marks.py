@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapetum.detectors.text import Line, Point, Quad, TextLines
-from tapetum.detectors.text_layout import blocks
+from tapetum.detectors.text_layout import layout
 from tapetum.gallery.shipped.brands import Brands, key
 
 LEAST_SHARE = 0.03
 """Of the picture's shorter side: lettering less high than this is small print."""
 
 MOST_WORDS = 4
-"""Of a paragraph, and of a line, that may be a logo with what belongs to it."""
+"""Of a block of text that may be a logo with what belongs to it."""
 
 PART_LETTERS = 5
 """A name that is only part of what stands there has at least so many letters."""
@@ -72,13 +72,13 @@ def word_marks(text: TextLines, brands: Brands, width: int, height: int) -> list
 
 
 def _isolated(lines: Sequence[Line]) -> list[Line]:
-    """The lines of short paragraphs."""
+    """The lines of short blocks."""
+    page = layout(lines)
     return [
         line
-        for block in blocks(lines)
-        for paragraph in block.paragraphs
-        if sum(len(line.words) for line in paragraph.lines) <= MOST_WORDS
-        for line in paragraph.lines
+        for block in (page.blocks if page else ())
+        if sum(len(line.words) for line in block.lines) <= MOST_WORDS
+        for line in block.lines
     ]
 
 

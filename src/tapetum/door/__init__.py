@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from google.protobuf import any_pb2
 from google.rpc import error_details_pb2
 
 from tapetum import vision
-from tapetum.errors import InvalidRequest, RequestError, ServerFailed, TapetumError
+from tapetum.errors import (
+    AccessRefused,
+    InvalidRequest,
+    QuotaExceeded,
+    RequestError,
+    ServerFailed,
+    TapetumError,
+)
+from tapetum.principal import Principal
 
 log = logging.getLogger(__name__)
 
 
-async def answer(method: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
-    """What ``method`` answers. Anything unexpected is logged and becomes `ServerFailed`, so that
-    no traceback reaches a client. Raises `RequestError`."""
+async def answer(
+    method: Callable[[Any, Principal], Awaitable[Any]], request: Any, caller: Principal
+) -> Any:
+    """What ``method`` answers ``caller``. Anything unexpected is logged and becomes
+    `ServerFailed`, so that no traceback reaches a client. Raises `RequestError`."""
     try:
-        return await method(request)
+        return await method(request, caller)
     except RequestError:
         raise
     except TapetumError as error:
@@ -31,13 +41,23 @@ async def answer(method: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
 
 
 def status_of(error: RequestError) -> Any:
-    """The ``google.rpc.Status`` of ``error``, with a ``BadRequest`` naming the fields."""
+    """The ``google.rpc.Status`` of ``error``: with a ``BadRequest`` naming the fields, an
+    ``ErrorInfo`` saying why the caller is refused, a ``RetryInfo`` saying when to come again."""
     status = vision.Status(code=error.code, message=error.message)
+    if isinstance(error, AccessRefused):
+        info = error_details_pb2.ErrorInfo(
+            reason=error.reason,
+            domain="googleapis.com",
+            metadata={"service": "vision.googleapis.com"},
+        )
+        status.details.add().Pack(info)
+    if isinstance(error, QuotaExceeded):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(math.ceil(error.wait * 1000))
+        status.details.add().Pack(retry)
     if isinstance(error, InvalidRequest) and error.violations:
         bad = error_details_pb2.BadRequest()
         for violation in error.violations:
             bad.field_violations.add(field=violation.field, description=violation.description)
-        detail = any_pb2.Any()
-        detail.Pack(bad)
-        status.details.append(detail)
+        status.details.add().Pack(bad)
     return status

@@ -2,93 +2,250 @@
 
 A connection that opens with the HTTP/2 preface (over TLS: that negotiated ``h2``) is gRPC and
 goes to the gRPC door; any other is REST. TLS ends here. The two doors listen on loopback.
+
+Connections are cheap to open and dear to keep, so their number is bounded: when the house is full,
+a newcomer takes the place of one that has not said anything yet, or else of the one that has been
+silent for longest. Whoever works is thus never crowded out by those who only hold the line.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import resource
+import socket
 import ssl
 from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 from tapetum.errors import SettingsError
 
+log = logging.getLogger(__name__)
+
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PIECE = 64 * 1024
-#: Seconds in which a new connection must have said what it speaks, or finished its handshake.
-_HELLO_SECONDS = 20.0
+_BACKLOG = 1024
+#: File descriptors of a connection: the client's, and both ends of the one to its door.
+_FILES = 3
+#: File descriptors left for everything else: the ledger, images, fetching.
+_OTHER_FILES = 300
+#: Seconds before accepting is tried again when there was no file descriptor left.
+_BREATH = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``hello`` seconds to say what is spoken (TLS included), ``idle`` seconds of silence in both
+    directions, ``connections`` at once."""
+
+    connections: int = 4096
+    hello: float = 10.0
+    idle: float = 900.0
+
+    def within_files(self) -> Limits:
+        """As many connections as the process has file descriptors for, after asking for all."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = self.connections * _FILES + _OTHER_FILES
+        if soft < wanted:
+            soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        room = max(8, (soft - _OTHER_FILES) // _FILES)
+        if room < self.connections:
+            log.warning("connections: %d instead of %d; ulimit -n", room, self.connections)
+        return Limits(min(room, self.connections), self.hello, self.idle)
+
+
+@dataclass(eq=False, slots=True)
+class _Guest:
+    """One connection. ``heard`` is when bytes last went either way."""
+
+    heard: float
+    task: asyncio.Task[None] | None = None
+    parts: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    def leave(self) -> None:
+        """Cut the connection at once."""
+        for writer in self.parts:
+            writer.transport.abort()
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Front:
     """Accepts connections on the public port and splices each to its door."""
 
-    def __init__(self, grpc_port: int, http_port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, grpc_port: int, http_port: int, tls: ssl.SSLContext | None, limits: Limits
+    ) -> None:
         self._doors = {True: grpc_port, False: http_port}
         self._tls = tls
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._limits = limits
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listeners: list[socket.socket] = []
+        # Both in order of what was heard last, the longest silent first.
+        self._strangers: dict[_Guest, None] = {}
+        self._guests: dict[_Guest, None] = {}
 
     async def listen(self, host: str, port: int) -> int:
         """Start to accept; answers the port, which matters when ``port`` is 0."""
-        handshake = _HELLO_SECONDS if self._tls else None
-        self._server = await asyncio.start_server(
-            self._accept, host, port, ssl=self._tls, ssl_handshake_timeout=handshake, limit=_PIECE
-        )
-        return int(self._server.sockets[0].getsockname()[1])
+        for address in await _addresses(host, port):
+            listener = _listening(address, port)
+            self._listeners.append(listener)
+            port = int(listener.getsockname()[1])
+            self._start(self._accept(listener))
+        self._start(self._watch())
+        return port
 
     async def close(self) -> None:
         """Accept no more and cut what is open."""
-        if self._server is not None:
-            self._server.close()
-        for connection in self._open:
-            connection.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._open.add(task)
-            task.add_done_callback(self._open.discard)
+    def _start(self, work: object) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- who is in ----------------------------------------------------------------------------
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    continue  # the peer was gone before it was greeted
+                self._make_room()
+                await asyncio.sleep(_BREATH)
+                continue
+            if len(self._strangers) + len(self._guests) >= self._limits.connections:
+                self._make_room()
+            guest = _Guest(loop.time())
+            self._strangers[guest] = None
+            guest.task = self._start(self._receive(guest, connection))
+            # Others run too, and the new task begins: one cancelled before would close nothing.
+            await asyncio.sleep(0)
+
+    def _make_room(self) -> None:
+        for waiting in (self._strangers, self._guests):
+            for guest in waiting:
+                del waiting[guest]
+                guest.leave()
+                return
+
+    async def _watch(self) -> None:
+        """Cut connections on which nothing was said for too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._limits.idle / 10)
+            oldest = loop.time() - self._limits.idle
+            for guest in [guest for guest in self._guests if guest.heard < oldest]:
+                del self._guests[guest]
+                guest.leave()
+
+    def _heard(self, guest: _Guest) -> None:
+        guest.heard = asyncio.get_running_loop().time()
+        if guest in self._guests:  # and not cut a moment ago
+            del self._guests[guest]
+            self._guests[guest] = None
+
+    # --- one connection -----------------------------------------------------------------------
+
+    async def _receive(self, guest: _Guest, connection: socket.socket) -> None:
         # A peer that goes away ends its connection and nothing else.
-        with suppress(OSError, EOFError, TimeoutError, asyncio.CancelledError):
-            await self._serve(reader, writer)
-        writer.close()
+        try:
+            with suppress(OSError, EOFError, TimeoutError):
+                await self._serve(guest, connection)
+        finally:
+            self._strangers.pop(guest, None)
+            self._guests.pop(guest, None)
+            for writer in guest.parts:
+                writer.close()
+            if not guest.parts:
+                connection.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = b""
-        secured = writer.get_extra_info("ssl_object")
-        if secured is not None:
-            is_grpc = secured.selected_alpn_protocol() == "h2"
-        else:
-            async with asyncio.timeout(_HELLO_SECONDS):
-                while _PREFACE.startswith(first) and len(first) < len(_PREFACE):
-                    piece = await reader.read(_PIECE)
-                    if not piece:
-                        return
-                    first += piece
-            is_grpc = first.startswith(_PREFACE)
+    async def _serve(self, guest: _Guest, connection: socket.socket) -> None:
+        async with asyncio.timeout(self._limits.hello):
+            reader, writer = await _streams(connection, self._tls)
+            guest.parts.append(writer)
+            is_grpc, first = await _hello(reader, writer)
+        if is_grpc is None:
+            return
         door_reader, door_writer = await asyncio.open_connection(
             "127.0.0.1", self._doors[is_grpc], limit=_PIECE
         )
+        guest.parts.append(door_writer)
+        if guest in self._strangers:
+            del self._strangers[guest]
+            self._guests[guest] = None
+        door_writer.write(first)
         try:
-            door_writer.write(first)
             async with asyncio.TaskGroup() as both:
-                both.create_task(_splice(reader, door_writer))
-                both.create_task(_splice(door_reader, writer))
+                both.create_task(self._splice(guest, reader, door_writer))
+                both.create_task(self._splice(guest, door_reader, writer))
         except* (OSError, EOFError):
             pass
-        finally:
-            door_writer.close()
+
+    async def _splice(
+        self, guest: _Guest, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+    ) -> None:
+        while piece := await source.read(_PIECE):
+            self._heard(guest)
+            sink.write(piece)
+            await sink.drain()
+        if sink.can_write_eof():
+            sink.write_eof()
+        else:  # TLS has no half-close: the other direction is over too
+            sink.close()
 
 
-async def _splice(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while piece := await source.read(_PIECE):
-        sink.write(piece)
-        await sink.drain()
-    if sink.can_write_eof():
-        sink.write_eof()
-    else:  # TLS has no half-close: the other direction is over too
-        sink.close()
+async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    return list(dict.fromkeys((row[0], str(row[4][0])) for row in found))
+
+
+def _listening(address: tuple[socket.AddressFamily, str], port: int) -> socket.socket:
+    family, host = address
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+async def _streams(
+    connection: socket.socket, tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """The connection's two directions, after the handshake if there is one."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(_PIECE, loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def _hello(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> tuple[bool | None, bytes]:
+    """Whether the peer speaks gRPC (``None``: it has gone), and what it has said so far."""
+    secured = writer.get_extra_info("ssl_object")
+    if secured is not None:
+        return secured.selected_alpn_protocol() == "h2", b""
+    first = b""
+    while _PREFACE.startswith(first) and len(first) < len(_PREFACE):
+        piece = await reader.read(_PIECE)
+        if not piece:
+            return None, first
+        first += piece
+    return first.startswith(_PREFACE), first
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -106,3 +263,12 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
         ) from error
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` can only be reached from this machine."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return all(ip_address(str(row[4][0]).partition("%")[0]).is_loopback for row in found)

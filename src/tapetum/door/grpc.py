@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from tapetum import vision
 from tapetum.door import answer, status_of
-from tapetum.errors import RequestError
+from tapetum.door.auth import Credentials, Gate
+from tapetum.errors import InvalidRequest, RequestError
+from tapetum.principal import Principal
 from tapetum.service import Service
 from tapetum.validate import MAX_PAYLOAD
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 #: A protobuf message may carry as many image bytes as a JSON body, and some framing.
 MAX_MESSAGE = MAX_PAYLOAD + 1024 * 1024
+#: Calls at once, of one connection and of all together.
+MAX_STREAMS = 100
+MAX_CALLS = 1000
+#: Longest that a request may take to arrive, in seconds.
+MESSAGE_SECONDS = 120.0
 
-_Method = Callable[[Any], Awaitable[Any]]
+_Method = Callable[[Any, Principal], Awaitable[Any]]
 
 
-def build(service: Service) -> aio.Server:
+def build(service: Service, gate: Gate) -> aio.Server:
     """A server, not yet bound to a port, that speaks ``ImageAnnotator`` and ``Operations``."""
     annotate: dict[str, _Method] = {
         "BatchAnnotateImages": service.batch_annotate_images,
@@ -43,37 +52,73 @@ def build(service: Service) -> aio.Server:
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # a second server on a port must fail, not share it
-        ]
+            ("grpc.max_concurrent_streams", MAX_STREAMS),
+            ("grpc.server_handshake_timeout_ms", 10_000),
+        ],
+        maximum_concurrent_rpcs=MAX_CALLS,
     )
     server.add_generic_rpc_handlers(
         (
             grpc.method_handlers_generic_handler(
                 "google.cloud.vision.v1.ImageAnnotator",
                 {
-                    name: _handler(method, vision.METHODS[name][0])
+                    name: _handler(gate, method, vision.METHODS[name][0])
                     for name, method in annotate.items()
                 },
             ),
             grpc.method_handlers_generic_handler(
                 "google.longrunning.Operations",
-                {name: _handler(method, kind) for name, (method, kind) in operations.items()},
+                {name: _handler(gate, method, kind) for name, (method, kind) in operations.items()},
             ),
         )
     )
     return server
 
 
-def _handler(method: _Method, request_class: Any) -> Any:
-    async def handle(request: Any, context: Any) -> Any:
+def _handler(gate: Gate, method: _Method, request_class: Any) -> Any:
+    """A call of one message, answered by one.
+
+    To the library it is a stream of requests: only then is the caller known, and may be turned
+    away, before the message is read, and a message that does not come is not waited for for ever.
+    """
+
+    async def handle(messages: Any, context: Any) -> Any:
         try:
-            return await answer(method, request)
+            metadata = dict(context.invocation_metadata() or ())
+            caller = await gate.caller(Credentials.of(lambda name: _text(metadata.get(name))))
+            request = _parsed(await _only(messages), request_class)
+            return await answer(method, request, caller)
         except RequestError as error:
             details = (("grpc-status-details-bin", status_of(error).SerializeToString()),)
             await context.abort(_CODES[error.code], error.message, details)
             return empty_pb2.Empty()  # not reached: abort raises
 
-    return grpc.unary_unary_rpc_method_handler(
+    return grpc.stream_unary_rpc_method_handler(
         handle,
-        request_deserializer=request_class.FromString,
         response_serializer=lambda message: message.SerializeToString(),
     )
+
+
+def _parsed(content: bytes, request_class: Any) -> Any:
+    try:
+        return request_class.FromString(content)
+    except DecodeError as error:
+        name = request_class.DESCRIPTOR.name
+        raise InvalidRequest(f"The request is not a message of the type {name}.") from error
+
+
+async def _only(messages: Any) -> bytes:
+    """The call's one message."""
+    try:
+        async with asyncio.timeout(MESSAGE_SECONDS):
+            async for message in messages:
+                return bytes(message)
+    except TimeoutError:
+        raise InvalidRequest(
+            f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."
+        ) from None
+    raise InvalidRequest("The call has no request message.")
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

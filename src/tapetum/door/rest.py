@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,10 +17,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tapetum import vision
 from tapetum.door import answer, status_of
+from tapetum.door.auth import Credentials, Gate
 from tapetum.errors import InvalidRequest, OperationNotFound, RequestError, ServerFailed
+from tapetum.principal import Principal
 from tapetum.service import Service
 from tapetum.validate import MAX_PAYLOAD
 
@@ -37,9 +41,11 @@ HTTP_OF_CODE: Mapping[int, tuple[int, str]] = {
     14: (503, "UNAVAILABLE"),
     16: (401, "UNAUTHENTICATED"),
 }
+#: Longest that a request may take to arrive, in seconds.
+MESSAGE_SECONDS = 120.0
 _JSON = "application/json; charset=UTF-8"
 
-_Method = Callable[[Any], Awaitable[Any]]
+_Method = Callable[[Any, Principal], Awaitable[Any]]
 
 _ANNOTATE = re.compile(
     r"(?:(?P<parent>projects/[^/]+(?:/locations/[^/]+)?)/)?(?P<verb>(?:images|files):\w+)"
@@ -52,14 +58,37 @@ _OPERATION = re.compile(
 _OPERATIONS = re.compile(r"(?P<name>projects/[^/]+|operations)(?:/operations)?")
 
 
-def build(service: Service) -> Starlette:
-    """The ASGI application."""
+def build(service: Service, gate: Gate) -> Starlette:
+    """The ASGI application. Every route lies behind ``gate`` and finds who is calling in
+    ``request.state.caller``."""
     door = _Door(service)
     return Starlette(
         routes=[Route("/v1/{path:path}", door.handle, methods=["GET", "POST", "DELETE"])],
-        middleware=[Middleware(GZipMiddleware, minimum_size=1024)],
+        middleware=[
+            Middleware(GZipMiddleware, minimum_size=1024),
+            Middleware(_Admission, gate=gate),
+        ],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
+
+
+class _Admission:
+    """Turns away, before its body is read, whoever the gate does not know."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        key = request.query_params.get("key") if b"key=" in scope["query_string"] else None
+        credentials = Credentials.of(request.headers.get, key)
+        try:
+            request.state.caller = await self._gate.caller(credentials)
+        except RequestError as error:
+            await _error(error)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class _Door:
@@ -81,7 +110,7 @@ class _Door:
     async def handle(self, request: Request) -> Response:
         try:
             method, message = await self._route(request)
-            reply = await answer(method, message)
+            reply = await answer(method, message, request.state.caller)
         except RequestError as error:
             return _error(error)
         numbers = "enum-encoding=int" in request.query_params.get("$alt", "")
@@ -142,13 +171,18 @@ async def _body(request: Request) -> bytes:
     unpack = zlib.decompressobj(wbits=31) if packing == "gzip" else None
     body = bytearray()
     try:
-        async for piece in request.stream():
-            if unpack is not None:
-                body += unpack.decompress(piece, MAX_PAYLOAD + 1 - len(body))
-            else:
-                body += piece
-            if len(body) > MAX_PAYLOAD or (unpack is not None and unpack.unconsumed_tail):
-                raise _payload_too_large()
+        async with asyncio.timeout(MESSAGE_SECONDS):
+            async for piece in request.stream():
+                if unpack is not None:
+                    body += unpack.decompress(piece, MAX_PAYLOAD + 1 - len(body))
+                else:
+                    body += piece
+                if len(body) > MAX_PAYLOAD or (unpack is not None and unpack.unconsumed_tail):
+                    raise _payload_too_large()
+    except TimeoutError:
+        raise InvalidRequest(
+            f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."
+        ) from None
     except zlib.error as error:
         raise InvalidRequest("The body is not valid gzip.") from error
     except ClientDisconnect as error:
@@ -168,7 +202,8 @@ def _error(error: RequestError) -> Response:
     body: dict[str, Any] = {"code": http, "message": error.message, "status": name}
     if "details" in status:
         body["details"] = status["details"]
-    return Response(vision.dump_json({"error": body}), http, media_type=_JSON)
+    headers = {"WWW-Authenticate": "Bearer"} if http == 401 else None
+    return Response(vision.dump_json({"error": body}), http, headers, media_type=_JSON)
 
 
 async def _no_such_path(request: Request, _: Exception) -> Response:

@@ -21,8 +21,16 @@ class Executor(Protocol):
         """Run ``task`` under ``lease``; the future ends with it, or with its exception."""
         ...
 
-    def annotate(self, requests: bytes) -> Future[bytes]:
-        """Answer a serialized ``BatchAnnotateImagesRequest`` with a serialized response."""
+    def annotate(self, requests: bytes, principal: str = "", project: str = "") -> Future[bytes]:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal``, sent for
+        ``project``, with a serialized response."""
+        ...
+
+    def annotate_file(
+        self, request: bytes, principal: str = "", project: str = ""
+    ) -> Future[bytes]:
+        """Answer a serialized ``AnnotateFileRequest`` of ``principal``, sent for ``project``,
+        with a serialized response."""
         ...
 
     def close(self) -> None:

@@ -43,8 +43,13 @@ class LocalExecutor:
     def submit(self, task: Task, lease: Lease) -> Future[None]:
         return self._tasks.submit(self._annotator.run, task, lease)
 
-    def annotate(self, requests: bytes) -> Future[bytes]:
-        return self._calls.submit(self._annotator.annotate, requests)
+    def annotate(self, requests: bytes, principal: str = "", project: str = "") -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate, requests, principal, project)
+
+    def annotate_file(
+        self, request: bytes, principal: str = "", project: str = ""
+    ) -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate_file, request, principal, project)
 
     def close(self) -> None:
         self._tasks.shutdown()

@@ -54,8 +54,9 @@ class OperationState(enum.IntEnum):
 class OperationRecord:
     """One operation as the ledger knows it. Times are microseconds since 1970.
 
-    ``response`` is the serialized response message, made when the operation was: it is the
-    answer once the operation is done without an error.
+    ``response`` is the serialized response message of ``method``, made when the operation was: it
+    is the answer once the operation is done without an error. ``images`` counts pages where the
+    method is about files. ``principal`` is who started it, empty where nobody was asked.
     """
 
     name: str
@@ -64,6 +65,7 @@ class OperationRecord:
     response: bytes
     images: int
     created: int
+    method: str = "AsyncBatchAnnotateImages"
     serial: int = 0
     state: OperationState = OperationState.CREATED
     updated: int = 0
@@ -71,6 +73,7 @@ class OperationRecord:
     images_failed: int = 0
     error_code: int = 0
     error_message: str = ""
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class Ledger(Protocol):
     """Where operations and tasks are kept. Every method is atomic and safe between threads."""
 
     def create(self, record: OperationRecord, tasks: Sequence[Task]) -> OperationRecord:
-        """Write a new operation and its tasks; answers it with its ``serial``."""
+        """Write a new operation and its tasks; answers it with its ``serial``. One that has
+        ended, with the error it has, has no tasks."""
         ...
 
     def get(self, name: str) -> OperationRecord | None:

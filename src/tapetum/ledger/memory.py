@@ -34,6 +34,10 @@ class _TaskRow:
     suspect: int | None = None
 
 
+def _key(task: Task) -> tuple[int, int]:
+    return task.file, task.first
+
+
 class MemoryLedger:
     """Operations and tasks in dicts, under one lock."""
 
@@ -44,14 +48,18 @@ class MemoryLedger:
         self._operations: dict[str, OperationRecord] = {}
         self._hidden: set[str] = set()
         # Insertion order is the order tasks are claimed in.
-        self._tasks: dict[str, dict[int, _TaskRow]] = {}
+        self._tasks: dict[str, dict[tuple[int, int], _TaskRow]] = {}
 
     def create(self, record: OperationRecord, tasks: Sequence[Task]) -> OperationRecord:
         with self._lock:
             self._serial += 1
             record = replace(record, serial=self._serial, updated=record.created)
             self._operations[record.name] = record
-            self._tasks[record.name] = {task.first: _TaskRow(task) for task in tasks}
+            if not record.state.ended:
+                self._tasks[record.name] = {
+                    _key(task): _TaskRow(replace(task, api_version=record.api_version))
+                    for task in tasks
+                }
             return record
 
     def get(self, name: str) -> OperationRecord | None:
@@ -126,7 +134,7 @@ class MemoryLedger:
         with self._lock:
             self._held_or_lost(claim)
             name = claim.task.operation
-            del self._tasks[name][claim.task.first]
+            del self._tasks[name][_key(claim.task)]
             if not self._tasks[name]:
                 self._end(name, OperationState.DONE, 0, "")
 
@@ -181,7 +189,7 @@ class MemoryLedger:
         return Claim(row.task, owner, row.attempt, row.strikes)
 
     def _held(self, claim: Claim) -> _TaskRow | None:
-        row = self._tasks.get(claim.task.operation, {}).get(claim.task.first)
+        row = self._tasks.get(claim.task.operation, {}).get(_key(claim.task))
         if row is None or (row.owner, row.attempt) != (claim.owner, claim.attempt):
             return None
         return row

@@ -20,6 +20,7 @@ from sqlalchemy import (
     delete,
     event,
     insert,
+    inspect,
     select,
     update,
 )
@@ -50,7 +51,7 @@ def _now() -> int:
 class SqlLedger:
     """Operations and tasks as rows of the SQLite file ``path``.
 
-    Raises `SettingsError` when the file cannot be opened or is no ledger.
+    Raises `SettingsError` when the file cannot be opened or is no ledger of this version.
     """
 
     def __init__(self, path: Path, clock: Clock = _now) -> None:
@@ -63,9 +64,16 @@ class SqlLedger:
         try:
             with self._write() as connection:
                 metadata.create_all(connection)
+                lacking = _lacking(connection)
         except DatabaseError as error:
             self._engine.dispose()
             raise SettingsError(f"The ledger {path} cannot be used: {error.orig}.") from error
+        if lacking:
+            self._engine.dispose()
+            raise SettingsError(
+                f"The ledger {path} is of an older version: it lacks {', '.join(lacking)}. "
+                "Finish its operations with that version, or move the file away."
+            )
 
     def create(self, record: OperationRecord, tasks: Sequence[Task]) -> OperationRecord:
         with self._write() as connection:
@@ -75,12 +83,16 @@ class SqlLedger:
                     name=record.name,
                     project=record.project,
                     api_version=record.api_version,
+                    method=record.method,
                     response=record.response,
                     state=record.state,
                     created=record.created,
                     updated=record.created,
                     images=record.images,
+                    principal=record.principal,
                     tasks_left=len(tasks),
+                    error_code=record.error_code,
+                    error_message=record.error_message,
                 )
                 .returning(*_RECORD_COLUMNS)
             )
@@ -88,6 +100,7 @@ class SqlLedger:
             rows = [
                 {
                     "operation": created.serial,
+                    "file": task.file,
                     "first": task.first,
                     "last": task.last,
                     "batch_size": task.batch_size,
@@ -96,7 +109,8 @@ class SqlLedger:
                 }
                 for task in tasks
             ]
-            connection.execute(insert(task_rows), rows)
+            if rows:
+                connection.execute(insert(task_rows), rows)
             return created
 
     def get(self, name: str) -> OperationRecord | None:
@@ -141,16 +155,20 @@ class SqlLedger:
     def claim(self, owner: str, lease: float) -> Claim | None:
         now = self._clock()
         turn = (
-            select(task_rows.c.operation, task_rows.c.first)
+            select(task_rows.c.operation, task_rows.c.file, task_rows.c.first)
             .where(task_rows.c.running.is_(False), task_rows.c.waits_until <= now)
-            .order_by(task_rows.c.operation, task_rows.c.first)
+            .order_by(task_rows.c.operation, task_rows.c.file, task_rows.c.first)
             .limit(1)
         )
         with self._write() as connection:
             key = connection.execute(turn).one_or_none()
             if key is None:
                 return None
-            is_task = (task_rows.c.operation == key.operation) & (task_rows.c.first == key.first)
+            is_task = (
+                (task_rows.c.operation == key.operation)
+                & (task_rows.c.file == key.file)
+                & (task_rows.c.first == key.first)
+            )
             row = connection.execute(select(task_rows).where(is_task)).mappings().one()
             poison = row["poison"]
             if row["suspect"] is not None:  # the last careful attempt died with this in hand
@@ -168,13 +186,17 @@ class SqlLedger:
                     poison=poison,
                 )
             )
-            name = connection.execute(
+            operation = connection.execute(
                 update(operation_rows)
                 .where(operation_rows.c.serial == key.operation)
                 .values(state=OperationState.RUNNING, updated=now)
-                .returning(operation_rows.c.name)
-            ).scalar_one()
-        return _claim(row, name, owner, poison)
+                .returning(
+                    operation_rows.c.name,
+                    operation_rows.c.api_version,
+                    operation_rows.c.principal,
+                )
+            ).one()
+        return _claim(row, operation, owner, poison)
 
     def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
         until = self._clock() + int(lease * SECOND)
@@ -292,6 +314,21 @@ class SqlLedger:
             )
 
 
+def _lacking(connection: Connection) -> list[str]:
+    """Columns that tables made by an older version do not have."""
+    there = {
+        (table, column["name"])
+        for (_, table), columns in inspect(connection).get_multi_columns().items()
+        for column in columns
+    }
+    return [
+        f"{table.name}.{column.name}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if (table.name, column.name) not in there
+    ]
+
+
 def _configure_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # BEGIN is ours: see _begin_sqlite
     cursor = connection.cursor()
@@ -315,6 +352,7 @@ def _is_held(claim: Claim) -> Any:
     )
     return (
         (task_rows.c.operation == operation)
+        & (task_rows.c.file == claim.task.file)
         & (task_rows.c.first == claim.task.first)
         & task_rows.c.running.is_(True)
         & (task_rows.c.owner == claim.owner)
@@ -330,16 +368,19 @@ def _record(row: RowMapping) -> OperationRecord:
     return OperationRecord(**{**row, "state": OperationState(row["state"])})
 
 
-def _claim(row: RowMapping, name: str, owner: str, poison: str) -> Claim:
+def _claim(row: RowMapping, operation: Any, owner: str, poison: str) -> Claim:
     """The claim made of a task's row as it was just before."""
     strikes = row["strikes"] + 1
     task = Task(
-        operation=name,
+        operation=operation.name,
         first=row["first"],
         last=row["last"],
         batch_size=row["batch_size"],
         output_uri=row["output_uri"],
         requests=row["requests"],
+        file=row["file"],
+        api_version=operation.api_version,
+        principal=operation.principal,
         done=row["done"],
         careful=strikes > STRIKES_BEFORE_CAREFUL or bool(poison),
         poison=tuple(int(position) for position in poison.split()),

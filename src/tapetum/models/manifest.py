@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Self
 
 from tapetum.errors import ModelError
@@ -19,6 +20,7 @@ class Weight:
 
     ``package`` is the installed Python package that holds ``file``: ``tapetum.models`` for the
     weights the project carries, another one for weights a dependency already ships.
+    ``reducible``: what it finds stays what it is in bfloat16 (measured on a development set).
     """
 
     name: str
@@ -31,6 +33,7 @@ class Weight:
     sha256: str
     input: str
     outputs: str
+    reducible: bool = False
 
     def content(self) -> bytes:
         """The file's bytes, checked against the manifest's hash.
@@ -51,6 +54,12 @@ class Weight:
                 f"manifest: sha256 {found}, expected {self.sha256}. Reinstall with `make install`."
             )
         return content
+
+    def checked_path(self) -> Path:
+        """Where the file lies, for a library that opens it itself; checked as `content` is."""
+        self.content()
+        with as_file(self._traversable()) as path:
+            return path
 
     def size(self) -> int:
         """Bytes on disk."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from tapetum.errors import InvalidObjectName, ObjectForbidden
+from tapetum.principal import ANYBODY, Principal
 from tapetum.settings import BucketRule
 from tapetum.stores import Store
 from tapetum.stores.cloud import CloudStore
@@ -45,8 +47,17 @@ class Stores:
         self._rules = {rule.pattern: rule for rule in rules}
         self._web = web
         self._files = files
+        self._principal = ANYBODY
         self._open: dict[str, Store] = {}
         self._lock = threading.Lock()
+
+    def seen_by(self, principal: Principal) -> Stores:
+        """The same stores, of which only those are there that ``principal`` may reach."""
+        if principal == self._principal:
+            return self
+        view = copy.copy(self)
+        view._principal = principal
+        return view
 
     def read(self, uri: str, limit: int) -> bytes:
         """The object at ``uri``. Raises `StoreError`."""
@@ -54,24 +65,24 @@ class Stores:
             if self._web is None:
                 raise ObjectForbidden("This server does not fetch http(s) URLs (web_fetch = off).")
             return self._web.get(uri, limit)
-        store, key = self._find(uri)
+        store, key = self._find(uri, self._principal.may_read)
         return store.get(key, limit)
 
     def write(self, uri: str, content: bytes, content_type: str) -> None:
         """Put ``content`` at ``uri``. Raises `StoreError`."""
-        store, key = self._find(uri)
+        store, key = self._find(uri, self._principal.may_write)
         store.put(key, content, content_type)
 
     def list(self, uri: str) -> Iterator[str]:
         """The URIs in the folder ``uri`` (ending in ``/``) and below it. Raises `StoreError`."""
-        store, prefix = self._find(uri)
+        store, prefix = self._find(uri, self._principal.may_read)
         folder = uri if uri.endswith("/") else f"{uri}/"
         is_quoted = scheme_of(uri) == "file"
         for key in store.list(prefix):
             name = key[len(prefix) :]
             yield folder + (quote(name) if is_quoted else name)
 
-    def _find(self, uri: str) -> tuple[Store, str]:
+    def _find(self, uri: str, allowed: Callable[[str], bool]) -> tuple[Store, str]:
         scheme = scheme_of(uri)
         if scheme in ("", "file"):
             if not self._files:
@@ -85,6 +96,8 @@ class Stores:
         bucket, _, key = uri[len(scheme) + 3 :].partition("/")
         if not _BUCKET.fullmatch(bucket):
             raise InvalidObjectName(f"{uri}: {bucket!r} is not a bucket name.")
+        if not allowed(f"{scheme}://{bucket}"):
+            raise ObjectForbidden(f"{uri}: the caller may not use this bucket.")
         return self._bucket(scheme, bucket), key
 
     def _bucket(self, scheme: str, bucket: str) -> Store:

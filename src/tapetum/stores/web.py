@@ -7,7 +7,7 @@ import re
 import socket
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -30,6 +30,9 @@ MAX_REDIRECTS = 5
 
 _until: ContextVar[float] = ContextVar("_until")
 _USER = re.compile(r"(?<=//)[^/]*@")
+_QUERY = re.compile(r"[?#].*", re.S)  # signatures and tokens are there
+#: Types a body may have; of others it is not read.
+_TYPE = re.compile(r"image/.*|(application|binary)/octet-stream|application/pdf|", re.IGNORECASE)
 
 
 class WebStore:
@@ -38,17 +41,26 @@ class WebStore:
     With ``public_only``, every connection, redirects included, goes to an address that was
     resolved and checked at that moment: loopback, private, link-local (cloud metadata),
     multicast and reserved addresses are refused in every spelling, because it is the address
-    that is checked and not the text of the URL.
+    that is checked and not the text of the URL. With ``hosts`` (``images.example``, or
+    ``*.example`` for all below it) every connection goes to one of them, at whatever address it
+    has. With ``images_only``, bodies of another type are not read.
     """
 
-    def __init__(self, *, public_only: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        public_only: bool = True,
+        hosts: Sequence[str] | None = None,
+        images_only: bool = True,
+    ) -> None:
+        self._images_only = images_only
         transport = httpx.HTTPTransport()
         # httpx has no public seam for the socket layer; httpcore's pool below it has.
         transport._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=64,
             retries=1,
-            network_backend=Backend(public_only=public_only),
+            network_backend=Backend(public_only=public_only, hosts=hosts),
         )
         self._client = httpx.Client(
             transport=transport,
@@ -65,7 +77,7 @@ class WebStore:
     def get(self, url: str, limit: int) -> bytes:
         """The body behind ``url``, at most ``limit`` bytes of it."""
         _until.set(time.monotonic() + TOTAL_SECONDS)
-        name = _USER.sub("", url)
+        name = _QUERY.sub("", _USER.sub("", url))
         try:
             return self._get(url, name, limit)
         except _AddressRefused as error:
@@ -92,6 +104,9 @@ class WebStore:
             try:
                 request = response.next_request
                 if request is None:
+                    _check_status(name, response.status_code)
+                    if self._images_only:
+                        _check_type(name, response.headers.get("Content-Type", ""))
                     return _body(name, response, limit)
             finally:
                 response.close()
@@ -106,7 +121,6 @@ class WebStore:
 
 
 def _body(name: str, response: httpx.Response, limit: int) -> bytes:
-    _check_status(name, response.status_code)
     too_large = ObjectTooLarge(f"{name} has more than {limit} bytes.")
     if int(response.headers.get("Content-Length", 0)) > limit:
         raise too_large
@@ -137,6 +151,12 @@ def _check_status(name: str, status: int) -> None:
         raise ObjectNotFound(f"{name} answered {status}.")
 
 
+def _check_type(name: str, content_type: str) -> None:
+    kind = content_type.partition(";")[0].strip()
+    if not _TYPE.fullmatch(kind):
+        raise ObjectNotFound(f"{name} is of the type {kind[:100]}, which is no image.")
+
+
 class _AddressRefused(Exception):
     """The host of a URL is at an address that is not public."""
 
@@ -148,8 +168,9 @@ class _HostUnknown(Exception):
 class Backend(httpcore.NetworkBackend):
     """Resolves, checks, and connects to what it checked; keeps each download to its time."""
 
-    def __init__(self, *, public_only: bool) -> None:
+    def __init__(self, *, public_only: bool, hosts: Sequence[str] | None = None) -> None:
         self._public_only = public_only
+        self._hosts = None if hosts is None else [host.lower() for host in hosts]
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -160,6 +181,8 @@ class Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        if self._hosts is not None and not _is_listed(host, self._hosts):
+            raise _AddressRefused(f"{host} is not a host that this server fetches from.")
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, ValueError, OverflowError) as error:
@@ -209,6 +232,13 @@ class _Stream(httpcore.NetworkStream):
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _is_listed(host: str, hosts: Sequence[str]) -> bool:
+    host = host.lower().rstrip(".")
+    return any(
+        host.endswith(listed[1:]) if listed.startswith("*.") else host == listed for listed in hosts
+    )
 
 
 def _left(timeout: float | None) -> float:

@@ -1,0 +1,1 @@
+"""``make fuzz``: mutated requests and images against a real server, within bounds of time."""
