@@ -90,11 +90,16 @@ def frames(lines: Iterable[Line]) -> list[Frame]:
     """The lines by the way they run, the longest text first. The order of ``lines`` is of no
     account; slabs come from the top, and among equals from the left, of their frame."""
     by_quarter: dict[int, list[_Way]] = {}
-    for line in sorted(lines, key=lambda line: (line.quad, line.text)):
+    for line in sorted(lines, key=_place):
         way = _Way.of(line)
         by_quarter.setdefault(way.quarter, []).append(way)
     found = [_frame(quarter, ways) for quarter, ways in by_quarter.items()]
     return sorted(found, key=lambda f: (-sum(slab.length for slab in f.slabs), f.quarter))
+
+
+def _place(line: Line) -> tuple[Quad, str, list[Quad]]:
+    """Where a line stands and what it says, to the symbol."""
+    return line.quad, line.text, [symbol.quad for word in line.words for symbol in word.symbols]
 
 
 def around(quads: Iterable[Quad], angle: float) -> Quad:
