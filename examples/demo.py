@@ -15,16 +15,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcTransport
+from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 from rich.table import Table
 
 PHOTOS = Path(__file__).parent / "photos"
 READY = "tapetum is ready on http://"
 FEATURES = ["LABEL_DETECTION", "OBJECT_LOCALIZATION", "FACE_DETECTION", "TEXT_DETECTION"]
+FEATURES += ["DOCUMENT_TEXT_DETECTION", "LANDMARK_DETECTION", "LOGO_DETECTION", "WEB_DETECTION"]
 FEATURES += ["SAFE_SEARCH_DETECTION", "IMAGE_PROPERTIES", "CROP_HINTS"]
 
 
@@ -72,10 +75,11 @@ def main() -> int:
     (bucket / "photos").mkdir(parents=True)
     for photo in photos:
         shutil.copy(photo, bucket / "photos")
-    uris = [f"gs://demo/photos/{photo.name}" for photo in photos]
+    draw_sign(bucket / "photos" / "sign.png")
+    uris = [f"gs://demo/photos/{path.name}" for path in sorted((bucket / "photos").iterdir())]
 
     with server(data) as address:
-        print(f"Sending {len(uris)} photos to {address} ...")
+        print(f"Sending {len(uris)} pictures to {address} ...")
         prefix = annotate(address, uris, "gs://demo/results/")
 
     files = sorted((bucket / "results").iterdir(), key=lambda path: int(path.stem.split("-")[1]))
@@ -87,24 +91,60 @@ def main() -> int:
     return 0 if complete else 1
 
 
-def table_of(responses: list[dict[str, object]]) -> Table:
-    """What was found, a row per image."""
-    table = Table("image", "labels", "objects", "faces", "text", "adult", "colours")
+def draw_sign(path: Path) -> None:
+    """A picture with a logo, which none of the photographs shows."""
+    sign = Image.new("RGB", (800, 500), (205, 220, 235))
+    draw = ImageDraw.Draw(sign)
+    draw.rectangle((90, 130, 710, 370), fill=(250, 250, 245), outline=(60, 60, 60), width=6)
+    font = ImageFont.load_default(size=110)
+    draw.text((400, 250), "Wikipedia", fill=(20, 20, 20), font=font, anchor="mm")
+    sign.save(path)
+
+
+def table_of(responses: list[dict[str, Any]]) -> Table:
+    """What the eleven features found, a row per image and feature that found something."""
+    table = Table("image", "feature", "found")
     for found in responses:
-        labels = [label["description"] for label in found.get("labelAnnotations", [])]
-        things = [thing["name"] for thing in found.get("localizedObjectAnnotations", [])]
-        text = found.get("textAnnotations", [{}])[0].get("description", "")
-        colours = found["imagePropertiesAnnotation"]["dominantColors"]["colors"]
-        table.add_row(
-            Path(found["context"]["uri"]).name,
-            ", ".join(labels[:4]) or "-",
-            ", ".join(dict.fromkeys(things)) or "-",
-            str(len(found.get("faceAnnotations", [])) or "-"),
-            shortened(" ".join(text.split())) or "-",
-            found["safeSearchAnnotation"]["adult"].lower().replace("_", " "),
-            "".join(swatch(colour["color"]) for colour in colours[:4]),
-        )
+        image = Path(found["context"]["uri"]).name
+        for feature, words in words_of(found).items():
+            if words:
+                table.add_row(image, feature, words)
+                image = ""
+        table.add_section()
     return table
+
+
+def words_of(found: dict[str, Any]) -> dict[str, str]:
+    """The answer to each feature in a few words."""
+    text = found.get("textAnnotations", [{}])[0].get("description", "")
+    pages = found.get("fullTextAnnotation", {}).get("pages", [])
+    safe = found["safeSearchAnnotation"]
+    colours = found["imagePropertiesAnnotation"]["dominantColors"]["colors"]
+    [crop] = found["cropHintsAnnotation"]["cropHints"]
+    corner = crop["boundingPoly"]["vertices"][2]
+    return {
+        "labels": names(found.get("labelAnnotations", [])),
+        "objects": names(found.get("localizedObjectAnnotations", []), "name"),
+        "faces": str(len(found.get("faceAnnotations", [])) or ""),
+        "text": shortened(" ".join(text.split())),
+        "document text": counted(sum(len(page["blocks"]) for page in pages), "block"),
+        "landmarks": names(found.get("landmarkAnnotations", [])),
+        "logos": names(found.get("logoAnnotations", [])),
+        "web": names(found.get("webDetection", {}).get("bestGuessLabels", []), "label"),
+        "safe search": ", ".join(f"{kind} {safe[kind].lower()}" for kind in ("adult", "violence")),
+        "colours": "".join(swatch(colour["color"]) for colour in colours[:8]),
+        "crop": f"to ({corner.get('x', 0)}, {corner.get('y', 0)})",
+    }
+
+
+def names(found: list[dict[str, Any]], key: str = "description") -> str:
+    """The first few different names, separated by commas."""
+    return shortened(", ".join(list(dict.fromkeys(one[key] for one in found))[:4]), 60)
+
+
+def counted(number: int, noun: str) -> str:
+    """``2 blocks``, nothing for none."""
+    return f"{number} {noun}{'s' if number > 1 else ''}" if number else ""
 
 
 def shortened(text: str, length: int = 40) -> str:
