@@ -154,7 +154,12 @@ class TextDetector:
             degrees = 0
         else:
             asked = self._scripts.turn(
-                pixels, quads, turn.readings, languages, is_sideways=sideways(quads)
+                pixels,
+                quads,
+                turn.readings,
+                languages,
+                is_sideways=sideways(quads),
+                in_doubt=turn.degrees is None,
             )
             degrees = degrees if asked is None else asked
         if degrees:

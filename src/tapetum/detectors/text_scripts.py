@@ -50,6 +50,9 @@ ACCEPTED_THAI = 0.88
 """As `ACCEPTED`, where the best of several ways to read the line counts, and for Thai, whose model
 is the one that is sure of other scripts too (0.86 on Armenian, which none reads)."""
 
+CLEARLY = 0.3
+"""How much better lines must read one way up than the other where neither way is accepted."""
+
 WITNESSES = 8
 """Lines by which the language is chosen among those of one script."""
 
@@ -142,12 +145,14 @@ class ScriptReader:
         hints: Sequence[str] = (),
         *,
         is_sideways: bool = False,
+        in_doubt: bool = True,
     ) -> int | None:
         """How far a page in Tesseract's scripts is turned clockwise, in degrees; ``None`` where it
         seems to be in others.
 
         ``quads`` as in `read`, of all its lines; ``readings`` are what PP-OCR made of some: where
         it read half of them well nothing is done. ``is_sideways``: the text runs up or down.
+        ``in_doubt``: nothing else tells the turn, so that reading clearly better one way will do.
         """
         unread = sum(
             one is None or ScriptLine.of(pixels, one.quad, one).is_doubtful() for one in readings
@@ -156,7 +161,8 @@ class ScriptReader:
             return None
         corners = [np.roll(quad, -1 if is_sideways else 0, axis=0) for quad in quads]
         ahead, over = self.stands(pixels, corners, hints)
-        if max(ahead, over) < ACCEPTED:
+        is_clear = in_doubt and abs(ahead - over) >= CLEARLY
+        if max(ahead, over) < ACCEPTED and not is_clear:
             return None
         return (90 if is_sideways else 0) + (0 if ahead >= over else 180)
 
@@ -168,19 +174,27 @@ class ScriptReader:
         ``quads`` as in `read`, each just as its corners say. Mean word confidence of one of the
         longest, by a model of ``hints``, else of any script. What stands right way up reaches
         `ACCEPTED` if it is in one of Tesseract's scripts; print in PP-OCR's scripts does neither
-        way. (0, 0) where no line is long enough, or none may be in such a script.
+        way. Where neither way does, the means over the lines by the model that came nearest.
+        (0, 0) where no line is long enough, or none may be in such a script.
         """
         models = _by_tesseract(hints) if hints else PROBED
         page = _Page(self._reader, pixels, [])
         page.lines = [ScriptLine(pixels, quad, None, *_size(quad)) for quad in quads]
-        for at in page.telling(range(len(quads)), FEWER_PROBES):
+        lines = page.telling(range(len(quads)), FEWER_PROBES)
+        sums: dict[str, list[float]] = {}
+        for at in lines:
             line = page.lines[at].beginning()
             for language in models:
                 both = [self._reader.read(one, language, once=True) for one in (line, line.over())]
                 ahead, over = (quality(one, language) for one in both)
                 if any(_is_accepted(line, one, language, once=True) for one in both):
                     return ahead, over
-        return 0.0, 0.0
+                if language.script != "Thai":  # its model is sure of other scripts too
+                    total = sums.setdefault(language.code, [0.0, 0.0])
+                    total[0] += ahead / len(lines)
+                    total[1] += over / len(lines)
+        ahead, over = max(sums.values(), key=max, default=[0.0, 0.0])
+        return ahead, over
 
     def _is_vietnamese(self, page: _Page) -> bool:
         text = " ".join(text_of(line.reading) for line in page.lines if line.reading)
