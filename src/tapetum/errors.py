@@ -9,7 +9,6 @@ TapetumError
 │   ├── QuotaExceeded         8   more than the caller's quota; says when to try again
 │   ├── Unauthenticated       16  no credentials, or none that are believed
 │   ├── CallerUnknown         14  the keys that tokens are checked against cannot be had now
-│   ├── MethodNotAvailable    12  the API has the method, this server does not yet
 │   └── ServerFailed          13  a fault of ours; the log has the rest
 ├── ImageError                one image's answer: responses[i].error, the batch goes on
 │   ├── BadImage              3   bytes that are no readable picture
@@ -133,10 +132,6 @@ class QuotaExceeded(AccessRefused):
 
 class CallerUnknown(RequestError):
     code = code_pb2.UNAVAILABLE
-
-
-class MethodNotAvailable(RequestError):
-    code = code_pb2.UNIMPLEMENTED
 
 
 class ServerFailed(RequestError):

@@ -83,7 +83,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TextLines:
-    """The text of one picture: its lines in reading order, none where there is no text.
+    """The text of one picture: its lines in no promised order, none where there is no text.
 
     ``turn``: how far most of the text is turned clockwise, in degrees: 0, 90, 180 or 270.
     """

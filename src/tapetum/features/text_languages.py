@@ -34,11 +34,6 @@ class Share:
     confidence: float
 
 
-def unidentified(text: str) -> tuple[Guess, ...]:
-    """Knows no language."""
-    return ()
-
-
 def spoken(lines: Iterable[Line], identify: Identify) -> list[Share]:
     """The languages of ``lines``, the largest share first.
 

@@ -21,11 +21,6 @@ def is_sitemap(path: Path) -> bool:
     return path.suffix.lower() == ".xml"
 
 
-def has_pages(folder: Path) -> bool:
-    """Whether there is an HTML page in or below ``folder``."""
-    return next(_files(folder, _PAGES), None) is not None
-
-
 def of_folder(folder: Path, base: str) -> Iterator[Item | Problem]:
     """The images that pages below ``folder`` show, and what they say of them.
 
