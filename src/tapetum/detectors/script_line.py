@@ -14,9 +14,15 @@ from tapetum.detectors.scripts import KnownLanguage, script_of
 from tapetum.detectors.text_recognition import TALL, Reading
 from tapetum.models.tesseract import Glyph, Tesseract
 
-DOUBTFUL_CONFIDENCE = 0.8
 DOUBTFUL_DENSITY = 0.8
+LATIN_DENSITY = 1.6
 """Letters and digits per line height: Latin print has 1.6 and more, Han about 1."""
+
+DOUBTFUL_CONFIDENCE = 0.8
+DOUBTFUL_IF_DENSE = 0.65
+"""The second for lines as dense as Latin print: blur and handwriting are read so with 0.6 to 0.8.
+Of other scripts PP-OCR mostly leaves out letters; where it does not, it stays below (measured on
+lines of fourteen scripts), or it takes them for Latin capitals (above 0.8)."""
 
 PROBE_WIDTH = 12.0
 """Width over height of what is read of a line to tell its script: two or three words suffice, and
@@ -31,9 +37,10 @@ MARGIN = 10
 SMALL_PRINT, ENLARGED = 32, 48
 """Lines lower than the first, in pixels, are also read enlarged to the second."""
 
-RAW_HEIGHT = 64
+HIGHEST = 64
 RAW_MARGIN = 0.1
-"""Height at which a line is cut out to be read raw; space kept above and below its ink."""
+"""Most pixels of height that a line is cut out with, and those of one that is read raw; space kept
+above and below its ink then. The models look at 36 to 48 of them: more only take time."""
 
 LONGEST_LINE = 6400
 """Pixels; longer lines are squeezed."""
@@ -81,15 +88,21 @@ class ScriptLine:
         return cls(pixels, quad, reading, width, height)
 
     def cut(self, height: int | None = None) -> Pixels:
-        """The line as ``uint8`` grey ``H×W``, dark on light, ``height`` pixels high or as it is."""
-        high = max(4, round(self.height) if height is None else height)
+        """The line as ``uint8`` grey ``H×W``, dark on light, ``height`` pixels high or as it is and
+        at most `HIGHEST`."""
+        high = max(4, min(HIGHEST, round(self.height)) if height is None else height)
         wide = min(LONGEST_LINE, max(4, round(high * self.width / self.height)))
-        corners = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], dtype=np.float32)
+        # A warp skips pixels where it shrinks: it may only do so by half.
+        times = max(1, round(self.height) // high)
+        columns, rows = times * wide, times * high
+        corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], dtype=np.float32)
         half = np.float32(0.5)
         way = cv2.getPerspectiveTransform(np.ascontiguousarray(self.quad) - half, corners - half)
+        size = (columns, rows)
         crop = cv2.warpPerspective(
-            self.pixels, way, (wide, high), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            self.pixels, way, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
+        crop = cv2.resize(crop, (wide, high), interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         return grey if np.median(grey) >= 128 else 255 - grey
 
@@ -109,11 +122,14 @@ class ScriptLine:
         return ScriptLine(self.pixels, quad, None, self.width, self.height)
 
     def is_doubtful(self) -> bool:
-        """Whether PP-OCR read it with little confidence, or few characters for its length."""
-        if self.reading is None or self.reading.confidence < DOUBTFUL_CONFIDENCE:
+        """Whether PP-OCR read few characters for its length, or some with little confidence."""
+        if self.reading is None:
             return True
         seen = sum(character.isalnum() for character in text_of(self.reading))
-        return seen * self.height / self.width < DOUBTFUL_DENSITY
+        density = seen * self.height / self.width
+        is_dense = density >= LATIN_DENSITY
+        least = DOUBTFUL_IF_DENSE if is_dense else DOUBTFUL_CONFIDENCE
+        return density < DOUBTFUL_DENSITY or self.reading.confidence < least
 
 
 class ModelReader:
@@ -138,7 +154,7 @@ class ModelReader:
         if line.height < SMALL_PRINT:
             ways.append(self._in_row(line.cut(ENLARGED), language))
         if quality(ways[-1], language) < GOOD:
-            close = _close_to_ink(line.cut(RAW_HEIGHT))
+            close = _close_to_ink(line.cut(HIGHEST))
             raw = self._tesseract.read(close, language.model, raw=True)
             ways.append(_placed(raw, 0, close.shape[1]))
         return max(ways, key=lambda way: quality(way, language))

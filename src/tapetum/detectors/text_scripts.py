@@ -1,9 +1,9 @@
 """Which lines of a page are in scripts that the general recogniser lacks, and what they say.
 
 PP-OCR knows Latin, Han and Kana. On other scripts it sees little or nothing, and says so only in
-part: unknown letters come out as blanks, with confidence. So a line is doubtful when it was read
-with little confidence *or* with few characters for its length. Doubtful lines are tried with one
-model of each script; a script is accepted only where whole words are read with confidence, because
+part: unknown letters come out as blanks, with confidence. So a line is doubtful when few characters
+were read for its length, or some with little confidence. Doubtful lines are tried with one model of
+each script; a script is accepted only where whole words are read with confidence, because
 every model reads something into everything. Vietnamese, which PP-OCR reads without its accents, is
 known by the language of what was read. Hints stand in for the search.
 """
@@ -32,8 +32,9 @@ from tapetum.detectors.scripts import LANGUAGES, KnownLanguage
 from tapetum.detectors.text_recognition import Reading
 from tapetum.models.tesseract import Tesseract
 
-SHORTEST_PROBE = 2.0
-"""Width over height of a line that may tell the script of its page."""
+LONG_ENOUGH, SCRAP = 3.0, 2.0
+"""Width over height of a line that may tell the script of its page. Shorter ones, to the second,
+are asked only where no line is longer: they hold one word at most."""
 
 PROBES, FEWER_PROBES = 4, 2
 """Lines, those of which PP-OCR left most unread, that are tried with every script; fewer on a page
@@ -248,8 +249,9 @@ class _Page:
 
     def telling(self, lines: Iterable[int], most: int) -> list[int]:
         """The ``most`` of ``lines`` of which most is unread, those first."""
-        shapes = {at: self.lines[at].width / self.lines[at].height for at in lines}
-        long = [at for at, shape in shapes.items() if shape >= SHORTEST_PROBE]
+        shapes = {at: line.width / line.height for at, line in enumerate(self.lines)}
+        least = LONG_ENOUGH if max(shapes.values(), default=0.0) >= LONG_ENOUGH else SCRAP
+        long = [at for at in lines if shapes[at] >= least]
         return sorted(long, key=lambda at: -self._unread(at))[:most]
 
     def _unread(self, at: int) -> float:
