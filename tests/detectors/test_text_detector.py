@@ -228,7 +228,7 @@ def test_the_same_picture_gives_the_same_signal_in_any_batch(detector: TextDetec
 
 
 def test_a_line_reads_the_same_without_its_neighbours(detector: TextDetector) -> None:
-    finder, reader = detector._finder, detector._reader
+    finder, reader = detector._pages._finder, detector._pages._reader
     pixels = page(600, 300, (20, 20, 30, "One line"), (20, 150, 30, "and another, longer one"))
     quads = finder.find(pixels)
 

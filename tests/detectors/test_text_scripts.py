@@ -147,7 +147,7 @@ def test_a_page_of_latin_print_costs_nothing(detector: TextDetector) -> None:
     tesseract = Tesseract(Manifest.packaged())
     reader = ScriptReader(tesseract, Languages())
     pixels = page(ENGLISH)
-    lines = detector.read_upright(pixels)
+    lines = detector._pages.read_upright(pixels)
     assert [one.reading for one in reader.read(pixels, lines)] == [one for _, one in lines]
     assert tesseract.runs == 0
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from tapetum.detectors.languages import Languages
 from tapetum.detectors.text_lines import LineFinder, input_size
+from tapetum.detectors.text_page import PageReader
 from tapetum.detectors.text_recognition import LineReader, Reading
 from tapetum.detectors.text_scripts import ScriptReader
-from tapetum.detectors.text_turn import Turn, as_it_lay, page_turn, sideways, upright
+from tapetum.detectors.text_turn import as_it_lay, upright
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.models.tesseract import Tesseract
@@ -34,10 +35,6 @@ Point = tuple[float, float]
 Quad = tuple[Point, Point, Point, Point]
 """Top-left, top-right, bottom-right, bottom-left as the text is read: (x, y) in pixels of the
 full-size upright image. Any angle; a corner may lie outside the image."""
-
-
-Found = tuple[NDArray[np.float32], Reading | None]
-"""A line's quadrilateral as `LineFinder` gives it, and what it says: ``None`` for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,8 @@ class TextLines:
 
 
 class TextDetector:
-    """Finds lines with `LineFinder` and reads each with `LineReader`; `ScriptReader` then reads
-    again what is in none of the scripts that the recogniser knows.
+    """Finds and reads lines with `PageReader`; `ScriptReader` then reads again what is in none of
+    the scripts that the recogniser knows.
 
     The networks are loaded at the first picture.
     """
@@ -102,9 +99,8 @@ class TextDetector:
     signal = TextLines
 
     def __init__(self, sessions: Sessions) -> None:
-        self._finder = LineFinder(sessions)
-        self._reader = LineReader(sessions)
         self._scripts = ScriptReader(Tesseract(Manifest.packaged()), Languages())
+        self._pages = PageReader(LineFinder(sessions), LineReader(sessions), self._scripts)
 
     def side(self, width: int, height: int) -> int:
         """`CROP_SCALE` times what the line finder looks at, never more than the image has."""
@@ -114,20 +110,6 @@ class TextDetector:
         """One signal per picture. Raises `tapetum.errors.ModelError` when a network is unusable."""
         return [self._lines(picture) for picture in pictures]
 
-    def read_upright(self, pixels: NDArray[np.uint8]) -> list[Found]:
-        """Every line found in ``pixels`` (``uint8`` RGB ``H×W×3``, as large as `side` says) in
-        reading order, and what it says, taking the page to be upright; in pixels of ``pixels``.
-        """
-        return [(quad, self.read_line(pixels, quad)) for quad in self.find(pixels)]
-
-    def find(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """`LineFinder.find`."""
-        return self._finder.find(pixels)
-
-    def read_line(self, pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> Reading | None:
-        """`LineReader.read`: with the corners of ``quad`` moved on by two, upside down."""
-        return self._reader.read(pixels, quad)
-
     def _lines(self, picture: Picture) -> TextLines:
         rows, columns = picture.pixels.shape[:2]
         wanted = _reading_size(picture.width, picture.height)
@@ -135,7 +117,7 @@ class TextDetector:
         pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
-        found, degrees = self._page(pixels, picture.languages)
+        found, degrees = self._pages.read(pixels, picture.languages)
         page = upright(pixels, degrees)
         lines = []
         for reading, language in self._scripts.read(page, found, picture.languages):
@@ -143,39 +125,6 @@ class TextDetector:
                 lying = replace(reading, quad=as_it_lay(reading.quad, degrees, columns, rows))
                 lines.append(replace(_line(lying, scale), language=language))
         return TextLines(tuple(lines), degrees)
-
-    def _page(self, pixels: NDArray[np.uint8], languages: Sequence[str]) -> tuple[list[Found], int]:
-        """The lines of a page that may lie any way, in the frame of the page turned upright, and
-        how far it is turned clockwise."""
-        quads = self.find(pixels)
-        turn = page_turn(quads, lambda some: [self.read_line(pixels, quad) for quad in some])
-        degrees = turn.degrees or 0
-        if degrees == 90 and self._is_vertical(pixels, turn):
-            degrees = 0
-        else:
-            asked = self._scripts.turn(
-                pixels,
-                quads,
-                turn.readings,
-                languages,
-                is_sideways=sideways(quads),
-                in_doubt=turn.degrees is None,
-            )
-            degrees = degrees if asked is None else asked
-        if degrees:
-            # Found once more, so that a page reads the same whichever way it lay.
-            return self.read_upright(upright(pixels, degrees)), degrees
-        known = turn.upright
-        return [
-            (quad, known[at] if at in known else self.read_line(pixels, quad))
-            for at, quad in enumerate(quads)
-        ], 0
-
-    def _is_vertical(self, pixels: NDArray[np.uint8], turn: Turn) -> bool:
-        """Whether most of the lines that made a page seem turned are columns of characters."""
-        read = [reading for reading in turn.readings if reading is not None]
-        columns = sum(self._reader.is_vertical(pixels, reading) for reading in read)
-        return 2 * columns > len(read)
 
 
 def _is_sure(reading: Reading) -> bool:
