@@ -122,8 +122,8 @@ def program(request: pytest.FixtureRequest) -> Program:
 @pytest.fixture(scope="session")
 def buckets(server, photos: Path):
     """gs://photos and gs://results, as the programs expect them."""
-    for photo in photos.glob("*.jpg"):
-        shutil.copy(photo, server.bucket("photos"))
+    for file in (*photos.glob("*.jpg"), CLIENTS / "pages.pdf"):
+        shutil.copy(file, server.bucket("photos"))
     server.bucket("results")
     return server
 
