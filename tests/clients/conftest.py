@@ -141,6 +141,16 @@ def cell(record_property) -> Cell:
     return note
 
 
+@pytest.fixture
+def row(cell: Cell) -> Cell:
+    """Says which row of what is refused the test is about."""
+
+    def note(text: str, level: str, code: int) -> None:
+        cell("validation", text, f"{level} {code}")
+
+    return note
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call":
         for name, value in report.user_properties:

@@ -4,8 +4,8 @@
 
 Transports: grpc, rest. Each command prints one line of JSON; without a command, all run. The
 photographs and pages.pdf are expected in gs://photos and the results go to gs://results: folders of
-these names under tapetum-data/buckets. Results are read with Google's storage client, which finds the server
-through STORAGE_EMULATOR_HOST; without that variable it is set to the server.
+these names under tapetum-data/buckets. Results are read with Google's storage client, which finds
+the server through STORAGE_EMULATOR_HOST; without that variable it is set to the server.
 
 Needs google-cloud-vision and google-cloud-storage.
 """
