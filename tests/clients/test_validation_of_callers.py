@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 from google.api_core import exceptions
 
@@ -9,6 +14,7 @@ from tapetum.door.api_keys import ApiKeys
 
 SETTINGS = """
 auth = "api-key"
+web_fetch = "any"
 
 [projects.mine]
 buckets = ["gs://photos", "gs://results"]
@@ -78,6 +84,12 @@ def callers(new_server, tmp_path_factory, photos):
     running.kill()
 
 
+def retry_delay(error: exceptions.GoogleAPICallError) -> float:
+    """The seconds of its RetryInfo."""
+    [retry] = [one for one in error.details if hasattr(one, "retry_delay")]
+    return retry.retry_delay.ToMilliseconds() / 1000
+
+
 UNKNOWN = {"no credentials": "nobody", "a wrong API key": "wrong"}
 
 
@@ -101,8 +113,44 @@ def test_more_than_the_quota_at_once(callers, row):
     with pytest.raises(exceptions.ResourceExhausted) as caught:
         callers["busy"].annotate("gs://photos/cat.jpg")
     assert caught.value.message.startswith("Quota exceeded")
-    [retry] = [one for one in caught.value.details if hasattr(one, "retry_delay")]
-    assert 0 < retry.retry_delay.ToMilliseconds() <= 60_000
+    assert 0 < retry_delay(caught.value) <= 60
+
+
+@pytest.fixture
+def slow_site() -> Iterator[tuple[str, threading.Event, threading.Event]]:
+    """The URL of a web server that answers in the end; when it was asked, and when it may."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.set()
+            may_answer.wait(60)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/a.png", asked, may_answer
+    may_answer.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_more_images_than_the_quota_at_once(callers, slow_site, row):
+    row("more images at once than `images_in_progress`, with a RetryInfo", "call", 8)
+    url, asked, may_answer = slow_site
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(callers["large"].annotate, url)
+        assert asked.wait(60)
+        with pytest.raises(exceptions.ResourceExhausted) as caught:
+            callers["large"].annotate("gs://photos/cat.jpg")
+        may_answer.set()
+        assert first.result()
+    assert caught.value.message.startswith("Quota exceeded")
+    assert 0 < retry_delay(caught.value) <= 60
+    assert callers["large"].annotate("gs://photos/cat.jpg")
 
 
 def test_a_batch_waits_its_turn_instead(callers, row):
