@@ -82,13 +82,15 @@ def names_field(error: exceptions.GoogleAPICallError, field: str) -> bool:
 
 # --- the call fails -----------------------------------------------------------------------------
 
+SOURCE = {"gcs_source": {"uri": "gs://photos/pages.pdf"}}
+MIME_TYPES = "mime_type must be one of application/pdf, image/tiff, image/gif, it is "
 #: What is wrong → (the files asked for, how the message begins).
 BOTH = {
     "no `requests`": ([], MISSING),
     "a request without a file": ([file(input_config={"mime_type": PDF})], NO_FILE),
-    "a `mime_type` that is not read, or none": (
-        [file(input_config={"gcs_source": {"uri": "gs://photos/pages.pdf"}, "mime_type": "a/b"})],
-        "mime_type must be one of application/pdf, image/tiff, image/gif",
+    "no `mime_type`": ([file(input_config=SOURCE)], MIME_TYPES),
+    "a `mime_type` that is not read": (
+        [file(input_config=SOURCE | {"mime_type": "image/jpeg"})], MIME_TYPES,
     ),
     "no features": ([file(features=[])], MISSING),
     "a feature type there is not": ([file(features=[{"type_": 99}])], "There is no feature type"),
@@ -137,7 +139,10 @@ IN_A_BATCH = {
         [file() | output(), file() | output(gcs_destination={"uri": "s3://results/x/"})],
         "requests[1].output_config.gcs_destination.uri",
     ),
-    "a `batch_size` below 1 or above 100": (
+    "a `batch_size` below 1": (
+        [file() | output(batch_size=-1)], "requests[0].output_config.batch_size",
+    ),
+    "a `batch_size` above 100": (
         [file() | output(batch_size=101)], "requests[0].output_config.batch_size",
     ),
 }  # fmt: skip

@@ -121,8 +121,7 @@ class Commands:
         started = self.client.async_batch_annotate_files(
             requests=[{**PAGES, "output_config": output(where)}]
         )
-        response = started.result(timeout=90)
-        assert response.responses[0].output_config.gcs_destination.uri == f"gs://results/{where}"
+        started.result(timeout=90)
         files = results(where, vision_v1.AnnotateFileResponse)
         pages = [page for file in files.values() for page in file.responses]
         return {"files": list(files), "texts": texts(pages)}
