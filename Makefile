@@ -17,7 +17,7 @@ help:
 	@echo "make compatibility  the same, and writes docs/compatibility.md"
 	@echo "make extras    PDQ's reference and Parquet, for the tests that are skipped without them"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
-	@echo "make fuzz      10,000 mutated requests and 2,000 mutated images against a server (asks an index)"
+	@echo "make fuzz      10,000 mutated requests, 2,000 images, 200 files against a server (asks an index)"
 	@echo "make audit     known holes in what is installed (asks an index)"
 	@echo "make lock      renew requirements.lock and requirements-dev.lock"
 

@@ -1,10 +1,12 @@
-"""Fuzz a server: ``python -m fuzz [--requests N] [--described S] [--images N] [--minutes M]``.
+"""Fuzz a server:
+``python -m fuzz [--requests N] [--described S] [--images N] [--files N] [--minutes M]``.
 
 A real ``tapetum serve`` gets mutated requests at both doors, for S seconds what schemathesis makes
-of its OpenAPI document, then mutated pictures with every feature. Wrong are: an answer of 5xx (but
-501, for methods that are not there) or its like over gRPC, one that takes longer than five seconds,
-a process that ends, a traceback in the log, and more than 1.5 GB of memory. The draws are the same
-every time.
+of its OpenAPI document, then mutated pictures with every feature and mutated files of pages.
+
+Wrong are: an answer of 5xx (but 501, for methods that are not there) or its like over gRPC, one
+that takes longer than five seconds, a process that ends, a traceback in the log, and more than
+1.5 GB of memory. The draws are the same every time.
 """
 
 from __future__ import annotations
@@ -97,6 +99,24 @@ class Target:
             self.answers[f"image {answer.error.code}"] += 1
             assert answer.error.code != 13, f"{kinds} {image!r}: {answer.error.message}"
 
+    def annotate_file(self, file: tuple[str, bytes]) -> None:
+        """One call with a file of pages; it, or each of its pages, must get an answer."""
+        kind, content = file
+        config = {"content": content, "mime_type": kind}
+        request = vision_v1.BatchAnnotateFilesRequest(
+            requests=[{"input_config": config, "features": [{"type_": 7}]}]
+        )
+        call = self._channel.unary_unary(seeds.FILES_METHOD)
+        with self._timed():
+            reply = call(
+                vision_v1.BatchAnnotateFilesRequest.serialize(request), timeout=HANG_SECONDS
+            )
+        [answer] = vision_v1.BatchAnnotateFilesResponse.deserialize(reply).responses
+        assert bool(answer.error.code) != bool(answer.responses)
+        assert answer.error.code != 13, f"{kind} {content!r}: {answer.error.message}"
+        for code in [page.error.code for page in answer.responses] or [answer.error.code]:
+            self.answers[f"page {code}"] += 1
+
     def memory_mb(self) -> float:
         """Most memory the server ever had, resident."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -153,14 +173,17 @@ _HEADERS = st.dictionaries(
 )
 #: A space or control character ends a request's first line, and that is another test's matter.
 _TARGET = st.one_of(
-    st.just(seeds.TARGETS[0]),
-    st.just(seeds.TARGETS[1]),
+    st.sampled_from(seeds.ANNOTATE),
+    st.sampled_from(seeds.ANNOTATE),
     st.sampled_from(seeds.TARGETS),
     mutated(seeds.TARGETS).map(lambda target: re.sub(rb"[^\x21-\x7e]", b"%", target)),
 )
 _BODY = st.sampled_from(seeds.bodies()) | mutated(seeds.bodies()) | st.binary(max_size=40)
 _MESSAGE = mutated(seeds.messages()) | st.binary(max_size=40)
 _PICTURES = st.lists(mutated(seeds.pictures()), min_size=_AT_ONCE, max_size=_AT_ONCE)
+_FILE = st.one_of(
+    *(st.tuples(st.just(kind), mutated([content])) for kind, content in seeds.files())
+)
 _KINDS = st.lists(st.sampled_from(seeds.KINDS), min_size=1, max_size=2, unique=True)
 
 
@@ -188,6 +211,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--described", type=int, default=120, help="seconds; 0 leaves it out")
     parser.add_argument("--images", type=int, default=2_000)
+    parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=20.0, help="stop after so long")
     options = parser.parse_args()
     until = time.monotonic() + 60 * options.minutes
@@ -207,12 +231,16 @@ def main() -> int:
         pictures = _AT_ONCE * _run(calls, until, target.annotate, images=_PICTURES, kinds=_KINDS)
         memory = target.memory_mb()
         print(f"images {pictures}, slowest {target.slowest:.2f} s each, {memory:.0f} MB")
+        target.slowest = 0.0
+        files = _run(options.files, until, target.annotate_file, file=_FILE)
+        memory = target.memory_mb()
+        print(f"files {files}, slowest {target.slowest:.2f} s, {memory:.0f} MB")
         for what, count in sorted(target.answers.items()):
             print(f"  {what}: {count}")
         said = target.log.read_text()
         assert "Traceback" not in said, said[said.index("Traceback") :][:4000]
         assert memory < MEMORY_MB, f"{memory:.0f} MB is more than {MEMORY_MB}"
-    if done < 2 * half or pictures < options.images:
+    if done < 2 * half or pictures < options.images or files < options.files:
         print("The time was up before all was done.")
         return 1
     return 0

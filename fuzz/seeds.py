@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.cloud import vision_v1
 from PIL import Image, ImageDraw
 
+_PDF = Path(__file__).parent.parent / "examples" / "clients" / "pages.pdf"
 KINDS = [int(kind) for kind in vision_v1.Feature.Type if 0 < kind < 12]
 
 
@@ -55,8 +57,18 @@ def _packed(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
+def files() -> list[tuple[str, bytes]]:
+    """Small files of pages and their MIME types: PDF, TIFF and GIF."""
+    found = [("application/pdf", _PDF.read_bytes())]
+    for kind, name in (("application/pdf", "PDF"), ("image/tiff", "TIFF"), ("image/gif", "GIF")):
+        # Drawn anew: Pillow leaves in an image how it was written last.
+        more = {"save_all": True, "append_images": [_drawing().rotate(180)]}
+        found.append((kind, _packed(_drawing(), name, more)))
+    return found
+
+
 def _requests() -> list[dict[str, Any]]:
-    """Bodies of both annotate calls, with every field there is."""
+    """Bodies of the four annotate calls, with every field there is."""
     content = base64.b64encode(_packed(_drawing().resize((8, 8)), "PNG", {})).decode()
     context = {
         "latLongRect": {"minLatLng": {"latitude": 1.5}, "maxLatLng": {"longitude": -2}},
@@ -75,9 +87,18 @@ def _requests() -> list[dict[str, Any]]:
         "features": [{"type": "CROP_HINTS"}],
     }
     output = {"gcsDestination": {"uri": "gs://out/x/"}, "batchSize": 2}
+    # Cheap to ask again and again: most are refused before a file is opened.
+    inline = {"inputConfig": {"content": content, "mimeType": "image/tiff"}, "pages": [1, -1]}
+    stored = {
+        "inputConfig": {"gcsSource": {"uri": "gs://in/a.pdf"}, "mimeType": "application/pdf"},
+        "outputConfig": output,
+    }
+    asked = {"features": features, "imageContext": context}
     return [
         {"requests": [image, named], "parent": "projects/p/locations/eu", "labels": {"a": "b"}},
         {"requests": [named], "outputConfig": output, "parent": "projects/p"},
+        {"requests": [inline | asked], "parent": "projects/p/locations/eu"},
+        {"requests": [stored | asked], "parent": "projects/p"},
     ]
 
 
@@ -88,20 +109,25 @@ def bodies() -> list[bytes]:
 
 def messages() -> list[bytes]:
     """The same as protobuf, at the gRPC door."""
-    sync, batch = _requests()
+    kinds = [
+        vision_v1.BatchAnnotateImagesRequest,
+        vision_v1.AsyncBatchAnnotateImagesRequest,
+        vision_v1.BatchAnnotateFilesRequest,
+        vision_v1.AsyncBatchAnnotateFilesRequest,
+    ]
     return [
-        vision_v1.BatchAnnotateImagesRequest.serialize(
-            vision_v1.BatchAnnotateImagesRequest.from_json(json.dumps(sync))
-        ),
-        vision_v1.AsyncBatchAnnotateImagesRequest.serialize(
-            vision_v1.AsyncBatchAnnotateImagesRequest.from_json(json.dumps(batch))
-        ),
+        kind.serialize(kind.from_json(json.dumps(request)))
+        for kind, request in zip(kinds, _requests(), strict=True)
     ]
 
 
 #: Targets at the REST door, as they stand in a request's first line.
+ANNOTATE = [
+    b"/v1/images:annotate", b"/v1/images:asyncBatchAnnotate",
+    b"/v1/files:annotate", b"/v1/files:asyncBatchAnnotate",
+]  # fmt: skip
 TARGETS = [
-    b"/v1/images:annotate", b"/v1/images:asyncBatchAnnotate", b"/v1/files:annotate",
+    *ANNOTATE,
     b"/v1/projects/p/locations/eu/images:annotate?$alt=json%3Benum-encoding=int",
     b"/v1/operations?pageSize=3&filter=done%3Dtrue&pageToken=MQ==", b"/v1/projects/p/operations",
     b"/v1/projects/p/operations/0123456789abcdef", b"/v1/operations/x:cancel",
@@ -113,9 +139,12 @@ TARGETS = [
     b"/$discovery/rest?version=v1p4beta1",
 ]  # fmt: skip
 #: Methods at the gRPC door.
+FILES_METHOD = "/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateFiles"
 METHODS = [
     "/google.cloud.vision.v1.ImageAnnotator/BatchAnnotateImages",
     "/google.cloud.vision.v1.ImageAnnotator/AsyncBatchAnnotateImages",
+    FILES_METHOD,
+    "/google.cloud.vision.v1.ImageAnnotator/AsyncBatchAnnotateFiles",
     "/google.cloud.vision.v1p1beta1.ImageAnnotator/BatchAnnotateImages",
     "/google.cloud.vision.v1p4beta1.ImageAnnotator/AsyncBatchAnnotateImages",
     "/google.longrunning.Operations/GetOperation",

@@ -407,7 +407,7 @@ def test_pages_of_a_file_reach_recognisers(stores):
     assert page.label_annotations[0].description == "mine 80"
 
 
-def test_a_language_hint_that_is_not_read_is_the_error_of_its_image(stores: Stores) -> None:
+def test_a_language_hint_that_is_not_read_is_the_error_of_text_alone(stores: Stores) -> None:
     class TextFeature:
         type = vision.Feature.TEXT_DETECTION
         needs = (Brightness,)
@@ -415,16 +415,24 @@ def test_a_language_hint_that_is_not_read_is_the_error_of_its_image(stores: Stor
         def describe(self, ask: Ask, signals, response) -> None:
             response.text_annotations.add(description="text")
 
-    annotator = Annotator(stores, [BrightnessDetector()], [TextFeature()])
-    wrong, right = (request(content=png(200), features=[TextFeature.type]) for _ in range(2))
-    wrong.image_context.language_hints.append("xx")
-    right.image_context.language_hints.append("ko")
-    batch = vision.BatchAnnotateImagesRequest(requests=[wrong, right]).SerializeToString()
-    first, second = vision.BatchAnnotateImagesResponse.FromString(
-        annotator.annotate(batch)
-    ).responses
+    annotator = Annotator(stores, [BrightnessDetector()], [TextFeature(), BrightnessLabel()])
+    wanted = [
+        ("xx", [TextFeature.type]),
+        ("xx", [TextFeature.type, LABEL]),
+        ("xx", [LABEL]),  # hints are no concern of labels
+        ("ko", [TextFeature.type]),
+    ]
+    asked = []
+    for hint, features in wanted:
+        asked.append(request(content=png(200), features=features))
+        asked[-1].image_context.language_hints.append(hint)
+    batch = vision.BatchAnnotateImagesRequest(requests=asked).SerializeToString()
+    answers = vision.BatchAnnotateImagesResponse.FromString(annotator.annotate(batch)).responses
     annotator.close()
-    assert first.error.code == 3
-    assert "image_context.language_hints[0]: the language 'xx'" in first.error.message
-    assert not first.text_annotations
-    assert second.text_annotations[0].description == "text"
+    for answer in answers[:2]:
+        assert answer.error.code == 3
+        assert "image_context.language_hints[0]: the language 'xx'" in answer.error.message
+        assert not answer.text_annotations
+    assert [len(answer.label_annotations) for answer in answers] == [0, 1, 1, 0]
+    assert not answers[2].HasField("error")
+    assert answers[3].text_annotations[0].description == "text"

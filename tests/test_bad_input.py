@@ -83,7 +83,7 @@ def files(image: Image.Image) -> dict[str, tuple[bytes, tuple[int, str] | None]]
         "turned.jpg": (turned(image), None),
         "dot.png": (saved(Image.new("RGB", (1, 1)), "PNG"), None),
         "heavy.png": (b"\x89PNG" + bytes(21 * 1024 * 1024), (3, "Image file too large")),
-        "page.pdf": (b"%PDF-1.4\n%%EOF", BAD),
+        "page.pdf": (b"%PDF-1.4\n%%EOF", (13, "A PDF is no image.")),
         "last good.jpg": (jpeg, None),
     }
 

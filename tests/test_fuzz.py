@@ -14,7 +14,7 @@ def test_the_first_draws():
     ran = subprocess.run(
         [
             sys.executable, "-m", "fuzz", "--requests", "300", "--described", "0", "--images", "24",
-            "--minutes", "3",
+            "--files", "8", "--minutes", "3",
         ],
         cwd=Path(__file__).parent.parent,
         capture_output=True, text=True, timeout=300, check=False,
@@ -22,3 +22,4 @@ def test_the_first_draws():
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "requests 300," in ran.stdout
     assert "images 24," in ran.stdout
+    assert "files 8," in ran.stdout

@@ -34,21 +34,21 @@ def wait_for(condition, seconds: float = 60):
     return found
 
 
-def start_batch(server, photos: Path, images: int, batch_size: int = 1, features=(4,)):
+def start_batch(
+    server, photos: Path, images: int, batch_size: int = 1, *, features=(4,), parent: str = ""
+):
     """An operation over copies of one photo; its name."""
     bucket = server.bucket("in")
     shutil.copy(photos / "dog.jpg", bucket)
     server.bucket("out")
     with server.client() as client:
+        image = {
+            "image": {"source": {"image_uri": "gs://in/dog.jpg"}},
+            "features": [{"type_": kind} for kind in features],
+        }
+        output = {"gcs_destination": {"uri": "gs://out/"}, "batch_size": batch_size}
         operation = client.async_batch_annotate_images(
-            requests=[
-                {
-                    "image": {"source": {"image_uri": "gs://in/dog.jpg"}},
-                    "features": [{"type_": kind} for kind in features],
-                }
-            ]
-            * images,
-            output_config={"gcs_destination": {"uri": "gs://out/"}, "batch_size": batch_size},
+            {"requests": [image] * images, "output_config": output, "parent": parent}
         )
     return operation.operation.name
 
@@ -127,6 +127,17 @@ def recorded_shards(data: Path) -> set[str]:
     rows = json.loads(output)
     left = {n for first, last, done in rows for n in range(first + done, last + 1)}
     return {f"output-{n}-to-{n}.json" for n in range(1, 121) if n not in left}
+
+
+def test_a_small_batch_does_not_wait_behind_all_of_another_projects(start_server, photos):
+    server = start_server("--workers", "1")
+    large = [
+        start_batch(server, photos, 2000, batch_size=100, features=[7], parent="projects/large")
+        for _ in range(2)
+    ]
+    small = start_batch(server, photos, 1, features=[7], parent="projects/small")
+    wait_for(lambda: get(server, small).done)
+    assert not any(get(server, name).done for name in large)
 
 
 def test_split_ports(start_server):

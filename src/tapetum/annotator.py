@@ -19,6 +19,7 @@ from tapetum.errors import (
     FileLost,
     ImageError,
     ImageFailed,
+    InvalidImageParameter,
     StoreUnavailable,
     UrlNotAvailable,
 )
@@ -288,7 +289,9 @@ class Annotator:
         look = _Look(source)
         try:
             look.asks = validate.image_asks(source.request)
-            languages = validate.text_languages(source.request)
+            languages = _languages(look)
+            if not look.asks:
+                return look
             picture = source.picture(lambda w, h: self._side(look, w, h))
             look.picture = replace(picture, languages=languages, project=project)
         except ImageError as error:
@@ -359,6 +362,18 @@ class Annotator:
             except Exception:
                 log.exception("%s failed", name)
                 look.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
+
+
+def _languages(look: _Look) -> tuple[str, ...]:
+    """The languages hinted at. A hint that is not read is an error of text alone (Google: "Text
+    detection returns an error"): the other features are answered."""
+    try:
+        return validate.text_languages(look.source.request)
+    except InvalidImageParameter as error:
+        look.refuse(error)
+        for kind in validate.TEXT_FEATURES:
+            look.asks.pop(kind, None)
+        return ()
 
 
 def _file_response(asked: Any) -> Any:

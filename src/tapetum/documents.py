@@ -173,13 +173,18 @@ class Document:
 
     def _check_format(self, head: bytes) -> None:
         name, starts = FORMATS[self._mime_type]
-        is_it = starts[0] in head if self._mime_type == PDF else head.startswith(starts)
-        if not is_it:
+        if not (is_pdf(head) if self._mime_type == PDF else head.startswith(starts)):
             raise self._broken(f"it is no {name}, as its mime_type {self._mime_type} says.")
 
     def _broken(self, why: str) -> BrokenFile:
         name, _ = FORMATS[self._mime_type]
         return BrokenFile(f"Error in extracting images from {name} file {self._uri}: {why}")
+
+
+def is_pdf(content: bytes) -> bool:
+    """Whether ``content`` begins as a PDF does."""
+    [start] = FORMATS[PDF][1]
+    return start in content[:_HEAD]
 
 
 def open_document(config: Any, stores: Stores) -> Document:

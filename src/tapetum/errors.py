@@ -20,6 +20,7 @@ TapetumError
 │   ├── ImageNotFound         5   no such object
 │   ├── ImageForbidden        7   the object may not be read, or by policy not fetched
 │   ├── FeatureNotAvailable   12  a feature type this server does not detect
+│   ├── PdfIsNoImage          13  a PDF where an image belongs; its pages have methods of their own
 │   ├── ImageFailed           13  a detector failed on this image; the log has the rest
 │   └── UrlNotAvailable       14  an http(s) URL or store that does not answer now
 ├── OperationError            the job as a whole fails: operation.error
@@ -176,6 +177,10 @@ class ImageForbidden(ImageError):
 
 class FeatureNotAvailable(ImageError):
     code = code_pb2.UNIMPLEMENTED
+
+
+class PdfIsNoImage(ImageError):
+    code = code_pb2.INTERNAL
 
 
 class ImageFailed(ImageError):

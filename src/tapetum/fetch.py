@@ -89,5 +89,5 @@ def _read(what: str, uri: str, stores: Stores, limit: int) -> bytes:
 
 
 def _too_large(kind: str, what: str) -> ImageTooLarge:
-    most = {"Image": "20 MB", "File": "256 MB"}[kind]
-    return ImageTooLarge(f"{kind} file too large: {what}. Please limit to {most}.")
+    name, most = {"Image": ("Image file", "20 MB"), "File": ("File", "256 MB")}[kind]
+    return ImageTooLarge(f"{name} too large: {what}. Please limit to {most}.")

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from tapetum import fetch, points
 from tapetum.decode import decode
-from tapetum.documents import Document, Page
+from tapetum.documents import Document, Page, is_pdf
+from tapetum.errors import BadImage, PdfIsNoImage
 from tapetum.picture import Picture
 from tapetum.stores.router import Stores
 
@@ -71,7 +72,15 @@ class ImageSource:
         content, self.content = self.content, None  # a file is in memory no longer than needed
         if content is None:
             raise AssertionError
-        return decode(content.result(), side_for)
+        try:
+            return decode(content.result(), side_for)
+        except BadImage as error:
+            if is_pdf(content.result()):
+                raise PdfIsNoImage(
+                    "A PDF is no image. Its pages are for BatchAnnotateFiles (files:annotate) and "
+                    "AsyncBatchAnnotateFiles (files:asyncBatchAnnotate)."
+                ) from error
+            raise
 
     def finish(self, response: Any) -> None:
         """Nothing: a call's answers do not say which image they are of, and a batch's URIs are the

@@ -122,8 +122,8 @@ def program(request: pytest.FixtureRequest) -> Program:
 @pytest.fixture(scope="session")
 def buckets(server, photos: Path):
     """gs://photos and gs://results, as the programs expect them."""
-    for photo in photos.glob("*.jpg"):
-        shutil.copy(photo, server.bucket("photos"))
+    for file in (*photos.glob("*.jpg"), CLIENTS / "pages.pdf"):
+        shutil.copy(file, server.bucket("photos"))
     server.bucket("results")
     return server
 
@@ -137,6 +137,16 @@ def cell(record_property) -> Cell:
 
     def note(table: str, row: str, column: str) -> None:
         record_property("cell", (table, row, column))
+
+    return note
+
+
+@pytest.fixture
+def row(cell: Cell) -> Cell:
+    """Says which row of what is refused the test is about."""
+
+    def note(text: str, level: str, code: int) -> None:
+        cell("validation", text, f"{level} {code}")
 
     return note
 

@@ -25,6 +25,8 @@ def is_done(facts: dict) -> bool:
 CALLS = {
     "batch": "AsyncBatchAnnotateImages: start, wait, read the results from the bucket",
     "sync": "BatchAnnotateImages",
+    "files_batch": "AsyncBatchAnnotateFiles: a PDF of three pages, read the results",
+    "files": "BatchAnnotateFiles: the last and the first page of a PDF",
     "failing": "one image failing inside a batch",
     "unwritable": "an output that cannot be written: operation error 7",
     "too_many": "more than 2000 images: INVALID_ARGUMENT",
@@ -65,6 +67,18 @@ def test_a_call_that_is_answered_at_once(said):
     facts = said("sync")
     assert facts["colours"] == 10
     assert facts["label"]
+
+
+def test_the_pages_of_a_file_in_a_batch(said):
+    facts = said("files_batch")
+    assert facts["files"] == ["output-1-to-2.json", "output-3-to-3.json"]
+    assert facts["texts"] == {str(number): f"Page number {number}" for number in (1, 2, 3)}
+
+
+def test_pages_of_a_file_at_once(said):
+    facts = said("files")
+    assert facts["pages"] == 3
+    assert facts["texts"] == {"1": "Page number 1", "3": "Page number 3"}
 
 
 def test_one_image_failing_inside_a_batch(said):

@@ -7,6 +7,7 @@ ends the operation.
 from __future__ import annotations
 
 import io
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +31,15 @@ def content(body: bytes, features=LABELS):
     return {"image": {"content": body}, "features": features}
 
 
+def crops(*ratios: float):
+    context = {"crop_hints_params": {"aspect_ratios": ratios}}
+    return image(features=[{"type_": "CROP_HINTS"}], image_context=context)
+
+
+def hinted(hint: str, features=({"type_": "TEXT_DETECTION"},)):
+    return image(features=features, image_context={"language_hints": [hint]})
+
+
 def drawn(width: int, height: int, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.new("1" if kind == "PNG" else "RGB", (width, height)).save(file, kind)
@@ -40,16 +50,6 @@ def drawn(width: int, height: int, kind: str = "PNG") -> bytes:
 def client(buckets):
     with buckets.client() as made:
         yield made
-
-
-@pytest.fixture
-def row(cell):
-    """Notes the row of the page this test is about."""
-
-    def note(text: str, level: str, code: int) -> None:
-        cell("validation", text, f"{level} {code}")
-
-    return note
 
 
 # --- the call fails -----------------------------------------------------------------------------
@@ -158,16 +158,28 @@ def test_a_payload_over_the_limit(buckets, row):
 
 # --- the image fails ----------------------------------------------------------------------------
 
-JPEG = drawn(64, 64, "JPEG")
+JPEG, PNG = drawn(64, 64, "JPEG"), drawn(64, 64)
 IMAGES = {
     "bytes that are no image": (content(b"no image at all"), 3, "Bad image data."),
     "a truncated image": (content(JPEG[: len(JPEG) // 2]), 3, "Bad image data."),
+    "a damaged image": (content(PNG[:44] + bytes(4) + PNG[48:]), 3, "Bad image data."),
+    "a format that is not read, as HEIC": (
+        content(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)), 3, "Bad image data.",
+    ),
+    "a PDF as content": (content(b"%PDF-1.7\n%%EOF"), 13, "A PDF is no image."),
+    "a PDF by its URI": (image("gs://photos/pages.pdf"), 13, "BatchAnnotateFiles (files:annotate)"),
+    "a file of more than 20 MB": (
+        content(JPEG + bytes(20 * 2**20)), 3, "Image file too large: ",
+    ),
     "more than 75 megapixels": (
         content(drawn(10_000, 7_501)), 3,
         "Image too large. Please limit to 75 megapixels.",
     ),
     "an object that is not there": (
         image("gs://photos/none.jpg"), 5, "Error opening file: gs://photos/none.jpg.",
+    ),
+    "an object version": (
+        image("gs://photos/cat.jpg#1"), 5, "Error opening file: gs://photos/cat.jpg#1.",
     ),
     "a bucket that is not there": (
         image("gs://no-such-bucket/a.jpg"), 7, "Error opening file: gs://no-such-bucket/a.jpg.",
@@ -183,34 +195,62 @@ IMAGES = {
     "a `model` there is not": (
         image(features=[{"type_": 4, "model": "best"}]), 3, "features[0].model",
     ),
-    "an aspect ratio that is not positive": (
-        image(
-            features=[{"type_": "CROP_HINTS"}],
-            image_context={"crop_hints_params": {"aspect_ratios": [-1.0]}},
-        ), 3, "aspectRatios[0] is -1.0",
-    ),
+    "an aspect ratio that is not positive": (crops(-1.0), 3, "aspectRatios[0] is -1.0"),
+    "an aspect ratio that is no number": (crops(1.0, math.nan), 3, "aspectRatios[1] is nan"),
+    "a language hint that is not read": (hinted("xx"), 3, "image_context.language_hints[0]"),
     "PRODUCT_SEARCH": (image(features=[{"type_": "PRODUCT_SEARCH"}]), 12, "PRODUCT_SEARCH"),
 }  # fmt: skip
 
 
+def in_a_batch(client, buckets, requests):
+    """What a batch of ``requests`` writes, in one file."""
+    folder = buckets.bucket("results") / "rows"
+    output = {"gcs_destination": {"uri": "gs://results/rows/"}, "batch_size": 100}
+    client.async_batch_annotate_images(requests=requests, output_config=output).result(120)
+    [path] = folder.iterdir()
+    answers = vision_v1.BatchAnnotateImagesResponse.from_json(path.read_text()).responses
+    path.unlink()
+    return answers
+
+
 @pytest.mark.parametrize("text", IMAGES)
-def test_an_image_error_stands_in_its_place(client, row, text):
+def test_an_image_error_stands_in_its_place(client, buckets, row, text):
     request, code, message = IMAGES[text]
     row(text, "image", code)
-    answers = client.batch_annotate_images(requests=[request, image()]).responses
-    assert answers[0].error.code == code
-    assert message in answers[0].error.message
-    assert not answers[1].error.code
-    assert answers[1].label_annotations
+    requests = [request, image()]
+    for wrong, good in (
+        client.batch_annotate_images(requests=requests).responses,
+        in_a_batch(client, buckets, requests),
+    ):
+        assert wrong.error.code == code
+        assert message in wrong.error.message
+        assert not good.error.code
+        assert good.label_annotations
+
+
+def test_a_hint_that_is_not_read_fails_text_alone(client, row):
+    row("a language hint that is not read, where no text is asked for", "no error", 0)
+    both = [*LABELS, {"type_": "TEXT_DETECTION"}]
+    asked = [hinted("xx", LABELS), hinted("xx", both)]
+    alone, beside = client.batch_annotate_images(requests=asked).responses
+    assert not alone.error.code
+    assert beside.error.code == 3
+    assert beside.label_annotations == alone.label_annotations
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    """A web server that knows no page, and has no time for some."""
+    """A web server that knows one picture, and has no time for some others."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(503 if "busy" in self.path else 404)
+            if "dot" in self.path:
+                self.send_response(200)
+                self.send_header("Content-Type", "image/png")
+                self.end_headers()
+                self.wfile.write(drawn(32, 32))
+            else:
+                self.send_error(503 if "busy" in self.path else 404)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -222,17 +262,37 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
-def test_urls_that_answer_no_or_not_now(start_server, site, row):
-    server = start_server("--web-fetch", "any")
-    uris = (f"{site}/none.jpg", f"{site}/busy.jpg")
-    with server.client() as client:
-        gone, busy = client.batch_annotate_images(requests=[image(uri) for uri in uris]).responses
-    row("an http URL that answers no", "image", 3)
-    assert gone.error.code == 3
-    assert gone.error.message.startswith("The URL does not appear to be accessible by us.")
-    row("an http URL that does not answer now", "image", 14)
-    assert busy.error.code == 14
-    assert busy.error.message.startswith("We can not access the URL currently.")
+@pytest.fixture(scope="module")
+def fetching(new_server, tmp_path_factory):
+    """A server that fetches from any address."""
+    running = new_server(tmp_path_factory.mktemp("fetching") / "data", "--web-fetch", "any")
+    running.bucket("results")
+    yield running
+    running.kill()
+
+
+URLS = {
+    "an http URL that answers no": ("none", 3, "The URL does not appear to be accessible by us."),
+    "an http URL that does not answer now": ("busy", 14, "We can not access the URL currently."),
+}
+
+
+@pytest.mark.parametrize("text", URLS)
+def test_urls_that_answer_no_or_not_now(fetching, site, row, text):
+    name, code, message = URLS[text]
+    row(text, "image", code)
+    with fetching.client() as client:
+        [answer] = client.batch_annotate_images(requests=[image(f"{site}/{name}")]).responses
+    assert answer.error.code == code
+    assert answer.error.message.startswith(message)
+
+
+def test_a_batch_fetches_from_the_web(fetching, site, row):
+    row("an http URL in a batch", "no error", 0)
+    with fetching.client() as client:
+        [answer] = in_a_batch(client, fetching, [image(f"{site}/dot.png", [{"type_": 7}])])
+    assert answer.context.uri == f"{site}/dot.png"
+    assert answer.image_properties_annotation.dominant_colors.colors
 
 
 # --- the operation fails ------------------------------------------------------------------------
@@ -281,6 +341,27 @@ def test_a_batch_takes_content_and_answers_for_every_image(client, buckets, row)
     answers = vision_v1.BatchAnnotateImagesResponse.from_json(path.read_text()).responses
     assert [answer.error.code for answer in answers] == [0, 3, 5]
     assert [answer.context.uri for answer in answers] == ["", "", "gs://photos/none.jpg"]
+
+
+def test_image_uri_beside_gcs_image_uri_counts(client, row):
+    row("`image_uri` and `gcs_image_uri` together: the first counts", "no error", 0)
+    source = {"image_uri": "gs://photos/cat.jpg", "gcs_image_uri": "gs://photos/none.jpg"}
+    request = {"image": {"source": source}, "features": LABELS}
+    [answer] = client.batch_annotate_images(requests=[request]).responses
+    assert answer.label_annotations
+
+
+def test_aspect_ratios_over_16_are_ignored(client, row):
+    row("more than 16 aspect ratios: the first 16 count", "no error", 0)
+    [answer] = client.batch_annotate_images(requests=[crops(*[1.0] * 16, -1.0)]).responses
+    assert not answer.error.code
+    assert len(answer.crop_hints_annotation.crop_hints) == 16
+
+
+def test_a_handwriting_hint(client, row):
+    row("the hint `en-t-i0-handwrit`", "no error", 0)
+    [answer] = client.batch_annotate_images(requests=[hinted("en-t-i0-handwrit")]).responses
+    assert not answer.error.code
 
 
 def test_a_feature_asked_for_twice_counts_once_with_the_larger_number(client, row):

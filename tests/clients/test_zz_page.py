@@ -31,12 +31,36 @@ def table(results, name: str, first: str) -> list[str]:
 
 
 def validation(results) -> list[str]:
-    lines = ["| what | error of the | code | holds |", "|---|---|---|---|"]
+    levels = ["call", "image", "operation", "no error"]
+    rows = []
     for (name, row, column), passed in results.items():
         if name == "validation":
             level, code = column.rsplit(" ", 1)
-            level, code = (level, code) if code != "0" else ("none", "")
-            lines.append(f"| {row} | {level} | {code} | {'yes' if passed else 'NO'} |")
+            said = ("none", "") if level == "no error" else (level, code)
+            line = f"| {row} | {' | '.join(said)} | {'yes' if passed else 'NO'} |"
+            rows.append((levels.index(level), line))
+    rows.sort(key=lambda row: row[0])
+    return [
+        "| what | error of the | code | holds |",
+        "|---|---|---|---|",
+        *(row[1] for row in rows),
+    ]
+
+
+def files(results) -> list[str]:
+    lines = ["| what | at once | in a batch | holds |", "|---|---|---|---|"]
+    for (name, row, column), passed in results.items():
+        if name == "files":
+            at_once, in_a_batch = column.split("|")
+            lines.append(f"| {row} | {at_once} | {in_a_batch} | {'yes' if passed else 'NO'} |")
+    return lines
+
+
+def plain(results) -> list[str]:
+    lines = ["| what | HTTP | holds |", "|---|---|---|"]
+    for (name, row, column), passed in results.items():
+        if name == "plain":
+            lines.append(f"| {row} | {column} | {'yes' if passed else 'NO'} |")
     return lines
 
 
@@ -48,6 +72,8 @@ def test_the_page_is_what_the_tests_found(results, pytestconfig):
         "calls": table(results, "calls", "call"),
         "versions": table(results, "versions", "method"),
         "validation": validation(results),
+        "files": files(results),
+        "plain": plain(results),
     }
     page = PAGE.read_text()
     for name, lines in tables.items():

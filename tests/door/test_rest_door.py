@@ -17,8 +17,6 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorRestTransport
 
-from tapetum.validate import MAX_PAYLOAD
-
 FEATURES = [{"type": "LABEL_DETECTION"}]
 PARENTS = ["", "projects/p/", "projects/p/locations/eu/"]
 
@@ -171,57 +169,6 @@ def test_standard_and_gzip_bodies_and_answers(web, photos):
     assert plain.json()["responses"][0]["labelAnnotations"]
     listed = web.get("/v1/operations", headers={"Accept-Encoding": "gzip"})
     assert listed.headers["content-encoding"] == "gzip"
-
-
-BAD_BODIES = {
-    "bad json": (b"{", 400, "Invalid JSON payload received."),
-    "unknown field": (
-        b'{"requests":[{"images":1}]}', 400,
-        "Invalid JSON payload received. Unknown name \"images\" at 'requests[0]': "
-        "Cannot find field.",
-    ),
-    "bad base64": (
-        b'{"requests":[{"image":{"content":"%"}}]}', 400,
-        "Invalid value at 'requests[0].image.content' (TYPE_BYTES)",
-    ),
-    "empty": (b"", 400, "Request must specify image and features."),
-    "empty image": (
-        b'{"requests":[{"image":{},"features":[{"type":4}]}]}', 400,
-        "Request must specify image and features.",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD_BODIES)
-def test_error_bodies_are_googles(web, name):
-    content, status, message = BAD_BODIES[name]
-    answer = web.post("/v1/images:annotate", content=content)
-    error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["status"]) == (status, 400, "INVALID_ARGUMENT")
-    assert error["message"].startswith(message)
-    if name in ("unknown field", "bad base64", "empty image"):
-        [detail] = error["details"]
-        assert detail["@type"] == "type.googleapis.com/google.rpc.BadRequest"
-        assert detail["fieldViolations"][0]["field"].startswith("requests[0]")
-
-
-@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip bomb"])
-def test_a_payload_over_the_limit_is_refused(web, packed):
-    content = b" " * (MAX_PAYLOAD + 1)
-    headers = {}
-    if packed:
-        content, headers = gzip.compress(content), {"Content-Encoding": "gzip"}
-    answer = web.post("/v1/images:annotate", content=content, headers=headers)
-    assert answer.status_code == 400
-    message = f"Request payload size exceeds the limit: {MAX_PAYLOAD} bytes."
-    assert answer.json()["error"]["message"] == message
-
-
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"{}" * 1000)[:-9]])
-def test_a_broken_gzip_body_is_refused(web, content):
-    answer = web.post("/v1/images:annotate", content=content, headers={"Content-Encoding": "gzip"})
-    assert answer.status_code == 400
-    assert "gzip" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,44 @@ def test_tasks_are_claimed_oldest_first_with_all_a_worker_needs(ledger: Ledger, 
     assert (claims[0].owner, claims[0].attempt, claims[0].strikes) == ("worker", 1, 1)
 
 
+def test_projects_take_turns(ledger: Ledger, create: Create):
+    """However much one has queued, and with one worker as with many."""
+
+    def served(count: int) -> str:
+        names = []
+        for _ in range(count):
+            held = claim(ledger)
+            names.append(held.task.operation[-2:])
+            ledger.complete(held)
+        return " ".join(names)
+
+    create("projects/a/operations/a1", tasks=6, project="a")
+    assert served(2) == "a1 a1"
+    create("projects/a/operations/a2", tasks=1, project="a")
+    create("projects/b/operations/b1", tasks=2, project="b")
+    create("projects/c/operations/c1", tasks=1, project="c")
+    assert served(4) == "b1 c1 a1 b1"
+    assert served(2) == "a1 a1"
+    create("projects/c/operations/c2", tasks=2, project="c")  # what was away does not catch up
+    held = claim(ledger)
+    ledger.release(held)
+    assert held.task.operation[-2:] == "c2"
+    assert served(4) == "a1 c2 a2 c2"
+    assert ledger.claim("worker", LEASE) is None
+
+
+def test_a_project_whose_tasks_wait_misses_its_turn(ledger: Ledger, create: Create, clock: Clock):
+    create("projects/a/operations/1", tasks=1, project="a")
+    create("projects/b/operations/2", tasks=1, project="b")
+    ledger.release(claim(ledger), wait=5, strike=True)
+    held = claim(ledger)
+    assert held.task.project == "b"
+    assert ledger.claim("worker", LEASE) is None
+    ledger.purge(clock() + 1)  # nothing has ended
+    clock.advance(5)
+    assert claim(ledger).task.project == "a"
+
+
 def test_many_threads_never_claim_the_same_task(ledger: Ledger, create: Create):
     create(tasks=40)
     taken: list[int] = []

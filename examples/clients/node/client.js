@@ -3,9 +3,9 @@
 //     node client.js --server 127.0.0.1:8080 --transport grpc batch sync
 //
 // Transports: grpc, fallback (REST). Each command prints one line of JSON; without a command, all
-// run. The photographs are expected in gs://photos and the results go to gs://results: folders of
-// these names under tapetum-data/buckets. Results are read with Google's storage client, which
-// finds the server through STORAGE_EMULATOR_HOST; without that variable it is set to the server.
+// run. The photographs and pages.pdf are expected in gs://photos and the results go to gs://results:
+// folders of these names under tapetum-data/buckets. Results are read with Google's storage client,
+// which finds the server through STORAGE_EMULATOR_HOST; without that variable it is set to the server.
 
 'use strict';
 
@@ -44,7 +44,19 @@ const output = (prefix, batchSize = 2) => ({
   batchSize,
 });
 
-// The files under a prefix of gs://results: name → BatchAnnotateImagesResponse.
+const PAGES = {
+  inputConfig: {gcsSource: {uri: 'gs://photos/pages.pdf'}, mimeType: 'application/pdf'},
+  features: [{type: 'DOCUMENT_TEXT_DETECTION'}],
+};
+
+// What is to be read on each page, by its number.
+const texts = pages =>
+  Object.fromEntries(
+    pages.map(page => [page.context.pageNumber, page.fullTextAnnotation.text.trim()])
+  );
+
+// The files under a prefix of gs://results: name → BatchAnnotateImagesResponse, or
+// AnnotateFileResponse.
 async function results(prefix) {
   const [files] = await new Storage({projectId: 'local'}).bucket('results').getFiles({prefix});
   const read = {};
@@ -91,6 +103,26 @@ class Commands {
     });
     const {colors} = response.imagePropertiesAnnotation.dominantColors;
     return {label: response.labelAnnotations[0].description, colours: colors.length};
+  }
+
+  // All pages of a PDF, two to a file of the results.
+  async files_batch() {
+    const prefix = `${this.prefix}/files/`;
+    const [operation] = await this.client.asyncBatchAnnotateFiles({
+      requests: [{...PAGES, outputConfig: output(prefix)}],
+    });
+    await operation.promise();
+    const files = await results(prefix);
+    const pages = Object.values(files).flatMap(file => file.responses);
+    return {files: Object.keys(files), texts: texts(pages)};
+  }
+
+  // At most five pages of one PDF, answered at once: here the last one and the first.
+  async files() {
+    const [{responses: [file]}] = await this.client.batchAnnotateFiles({
+      requests: [{...PAGES, pages: [-1, 1]}],
+    });
+    return {pages: file.totalPages, texts: texts(file.responses)};
   }
 
   // An image that is not there is an error in its place; the batch is done all the same.
@@ -197,7 +229,9 @@ async function main() {
   if (values.attach) {
     print('attach', await commands.attach(values.attach));
   } else {
-    const everywhere = ['batch', 'sync', 'failing', 'unwritable', 'unknown', 'too_many', 'start'];
+    const everywhere = [
+      'batch', 'sync', 'files_batch', 'files', 'failing', 'unwritable', 'unknown', 'too_many', 'start',
+    ];
     const more = values.transport === 'grpc' ? ['cancel', 'list', 'delete'] : ['cannot'];
     for (const name of positionals.length ? positionals : [...everywhere, ...more]) {
       print(name, await commands[name]());

@@ -11,7 +11,7 @@ import json
 import os
 
 import grpc
-from client import COMMANDS, images, output, results
+from client import COMMANDS, PAGES, images, output, results, texts
 from google.api_core import exceptions, operation_async
 from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import (
@@ -51,6 +51,21 @@ class Commands:
         [response] = answer.responses
         colours = response.image_properties_annotation.dominant_colors.colors
         return {"label": response.label_annotations[0].description, "colours": len(colours)}
+
+    async def files_batch(self) -> dict:
+        where = f"{PREFIX}/files/"
+        started = await self.client.async_batch_annotate_files(
+            requests=[{**PAGES, "output_config": output(where)}]
+        )
+        await started.result(timeout=90)
+        files = await asyncio.to_thread(results, where, vision_v1.AnnotateFileResponse)
+        pages = [page for file in files.values() for page in file.responses]
+        return {"files": list(files), "texts": texts(pages)}
+
+    async def files(self) -> dict:
+        answer = await self.client.batch_annotate_files(requests=[{**PAGES, "pages": [-1, 1]}])
+        [file] = answer.responses
+        return {"pages": file.total_pages, "texts": texts(file.responses)}
 
     async def failing(self) -> dict:
         started = await self.begin("failing", "cat.jpg", "missing.jpg")

@@ -3,9 +3,9 @@
     python client.py --server 127.0.0.1:8080 --transport grpc batch sync
 
 Transports: grpc, rest. Each command prints one line of JSON; without a command, all run. The
-photographs are expected in gs://photos and the results go to gs://results: folders of these names
-under tapetum-data/buckets. Results are read with Google's storage client, which finds the server
-through STORAGE_EMULATOR_HOST; without that variable it is set to the server.
+photographs and pages.pdf are expected in gs://photos and the results go to gs://results: folders of
+these names under tapetum-data/buckets. Results are read with Google's storage client, which finds
+the server through STORAGE_EMULATOR_HOST; without that variable it is set to the server.
 
 Needs google-cloud-vision and google-cloud-storage.
 """
@@ -31,9 +31,17 @@ FEATURES = [
     {"type_": vision_v1.Feature.Type.IMAGE_PROPERTIES},
 ]
 
+PAGES = {
+    "input_config": {
+        "gcs_source": {"uri": "gs://photos/pages.pdf"},
+        "mime_type": "application/pdf",
+    },
+    "features": [{"type_": vision_v1.Feature.Type.DOCUMENT_TEXT_DETECTION}],
+}
+
 COMMANDS = [
-    "batch", "sync", "failing", "unwritable", "cancel", "list", "delete", "unknown", "too_many",
-    "start",
+    "batch", "sync", "files_batch", "files", "failing", "unwritable", "cancel", "list", "delete",
+    "unknown", "too_many", "start",
 ]  # fmt: skip
 
 
@@ -62,15 +70,19 @@ def output(prefix: str, batch_size: int = 2) -> dict:
     return {"gcs_destination": {"uri": f"gs://results/{prefix}"}, "batch_size": batch_size}
 
 
-def results(prefix: str) -> dict[str, vision_v1.BatchAnnotateImagesResponse]:
-    """The files under ``prefix`` of gs://results, read with Google's storage client."""
+def results(prefix: str, kind: type = vision_v1.BatchAnnotateImagesResponse) -> dict:
+    """The files under ``prefix`` of gs://results, each a ``kind``, read with Google's storage
+    client."""
     client = storage.Client(project="local", credentials=AnonymousCredentials())
     return {
-        blob.name.removeprefix(prefix): vision_v1.BatchAnnotateImagesResponse.from_json(
-            blob.download_as_bytes()
-        )
+        blob.name.removeprefix(prefix): kind.from_json(blob.download_as_bytes())
         for blob in client.list_blobs("results", prefix=prefix)
     }
+
+
+def texts(pages: list[vision_v1.AnnotateImageResponse]) -> dict[int, str]:
+    """What is to be read on each of ``pages``, by its number."""
+    return {page.context.page_number: page.full_text_annotation.text.strip() for page in pages}
 
 
 class Commands:
@@ -102,6 +114,23 @@ class Commands:
         [response] = answer.responses
         colours = response.image_properties_annotation.dominant_colors.colors
         return {"label": response.label_annotations[0].description, "colours": len(colours)}
+
+    def files_batch(self) -> dict:
+        """All pages of a PDF, two to a file of the results."""
+        where = f"{self.prefix}/files/"
+        started = self.client.async_batch_annotate_files(
+            requests=[{**PAGES, "output_config": output(where)}]
+        )
+        started.result(timeout=90)
+        files = results(where, vision_v1.AnnotateFileResponse)
+        pages = [page for file in files.values() for page in file.responses]
+        return {"files": list(files), "texts": texts(pages)}
+
+    def files(self) -> dict:
+        """At most five pages of one PDF, answered at once: here the last one and the first."""
+        answer = self.client.batch_annotate_files(requests=[{**PAGES, "pages": [-1, 1]}])
+        [file] = answer.responses
+        return {"pages": file.total_pages, "texts": texts(file.responses)}
 
     def failing(self) -> dict:
         """An image that is not there is an error in its place; the batch is done all the same."""

@@ -132,7 +132,11 @@ class Ledger(Protocol):
         ...
 
     def claim(self, owner: str, lease: float) -> Claim | None:
-        """The oldest waiting task, leased to ``owner`` for ``lease`` seconds; ``None`` if none."""
+        """A waiting task, leased to ``owner`` for ``lease`` seconds; ``None`` if none waits.
+
+        Projects take turns, a task each, so that none waits for all that another has queued; a
+        project's own tasks go oldest first.
+        """
         ...
 
     def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -47,8 +48,9 @@ class MemoryLedger:
         self._serial = 0
         self._operations: dict[str, OperationRecord] = {}
         self._hidden: set[str] = set()
-        # Insertion order is the order tasks are claimed in.
+        # Insertion order is the order in which a project's tasks are claimed.
         self._tasks: dict[str, dict[tuple[int, int], _TaskRow]] = {}
+        self._turns: Counter[str] = Counter()  # project → the number of its last turn
 
     def create(self, record: OperationRecord, tasks: Sequence[Task]) -> OperationRecord:
         with self._lock:
@@ -95,12 +97,20 @@ class MemoryLedger:
     def claim(self, owner: str, lease: float) -> Claim | None:
         with self._lock:
             now = self._clock()
+            waiting: dict[str, _TaskRow] = {}  # project → its oldest task
             for name, rows in self._tasks.items():
-                for row in rows.values():
-                    if row.owner is None and row.waits_until <= now:
-                        self._update(name, state=OperationState.RUNNING)
-                        return self._lease(row, owner, now + int(lease * SECOND))
-            return None
+                project = self._operations[name].project
+                if project not in waiting:
+                    free = (row for row in rows.values() if row.owner is None)
+                    if row := next((row for row in free if row.waits_until <= now), None):
+                        waiting[project] = row
+            if not waiting:
+                return None
+            project = min(waiting, key=self._turns.__getitem__)
+            self._turns[project] = max(self._turns.values(), default=0) + 1
+            row = waiting[project]
+            self._update(row.task.operation, state=OperationState.RUNNING)
+            return self._lease(row, owner, now + int(lease * SECOND))
 
     def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
         with self._lock:

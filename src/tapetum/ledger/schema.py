@@ -54,6 +54,7 @@ task_rows = Table(
     Column("batch_size", Integer, nullable=False),
     Column("output_uri", String, nullable=False),
     Column("requests", LargeBinary, nullable=False),
+    Column("project", String, nullable=False),
     Column("done", Integer, nullable=False, default=0),
     Column("running", Boolean, nullable=False, default=False),
     Column("waits_until", BigInteger, nullable=False, default=0),
@@ -63,5 +64,14 @@ task_rows = Table(
     Column("strikes", Integer, nullable=False, default=0),
     Column("suspect", Integer),
     Column("poison", String, nullable=False, default=""),
-    Index("tasks_by_turn", "running", "operation", "file", "first"),
+    Index("tasks_by_turn", "running", "project", "operation", "file", "first"),
+)
+
+#: When each project last had a turn: the smallest number is next.
+turn_rows = Table(
+    "turns",
+    metadata,
+    Column("serial", _Serial, primary_key=True, autoincrement=True),
+    Column("project", String, nullable=False, unique=True),
+    Column("number", BigInteger, nullable=False, default=0),
 )

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     RowMapping,
     case,
     create_engine,
     delete,
     event,
+    exists,
+    func,
     insert,
     inspect,
     select,
@@ -35,7 +38,7 @@ from tapetum.ledger import (
     OperationRecord,
     OperationState,
 )
-from tapetum.ledger.schema import metadata, operation_rows, task_rows
+from tapetum.ledger.schema import metadata, operation_rows, task_rows, turn_rows
 from tapetum.plan import Task
 
 _RECORD_COLUMNS = [
@@ -106,11 +109,15 @@ class SqlLedger:
                     "batch_size": task.batch_size,
                     "output_uri": task.output_uri,
                     "requests": task.requests,
+                    "project": created.project,
                 }
                 for task in tasks
             ]
             if rows:
                 connection.execute(insert(task_rows), rows)
+                is_known = select(turn_rows.c.serial).where(turn_rows.c.project == created.project)
+                if connection.execute(is_known).one_or_none() is None:
+                    connection.execute(insert(turn_rows).values(project=created.project))
             return created
 
     def get(self, name: str) -> OperationRecord | None:
@@ -154,16 +161,17 @@ class SqlLedger:
 
     def claim(self, owner: str, lease: float) -> Claim | None:
         now = self._clock()
-        turn = (
-            select(task_rows.c.operation, task_rows.c.file, task_rows.c.first)
-            .where(task_rows.c.running.is_(False), task_rows.c.waits_until <= now)
-            .order_by(task_rows.c.operation, task_rows.c.file, task_rows.c.first)
-            .limit(1)
-        )
+        waits = task_rows.c.running.is_(False) & (task_rows.c.waits_until <= now)
         with self._write() as connection:
-            key = connection.execute(turn).one_or_none()
-            if key is None:
+            project = _take_turn(connection, waits)
+            if project is None:
                 return None
+            key = connection.execute(
+                select(task_rows.c.operation, task_rows.c.file, task_rows.c.first)
+                .where(waits, task_rows.c.project == project)
+                .order_by(task_rows.c.operation, task_rows.c.file, task_rows.c.first)
+                .limit(1)
+            ).one()
             is_task = (
                 (task_rows.c.operation == key.operation)
                 & (task_rows.c.file == key.file)
@@ -273,11 +281,14 @@ class SqlLedger:
 
     def purge(self, before: int) -> int:
         with self._write() as connection:
-            return connection.execute(
+            gone = connection.execute(
                 delete(operation_rows).where(
                     operation_rows.c.state.in_(_ENDED), operation_rows.c.updated < before
                 )
             ).rowcount
+            has_operations = exists().where(operation_rows.c.project == turn_rows.c.project)
+            connection.execute(delete(turn_rows).where(~has_operations))
+            return gone
 
     def close(self) -> None:
         self._engine.dispose()
@@ -312,6 +323,20 @@ class SqlLedger:
                     operation_rows.c.serial == serial, operation_rows.c.hidden.is_(True)
                 )
             )
+
+
+def _take_turn(connection: Connection, waits: ColumnElement[bool]) -> str | None:
+    """The project whose turn it is, of those with a task that ``waits``, and from then on its turn
+    is the last."""
+    has_tasks = exists().where(waits, task_rows.c.project == turn_rows.c.project)
+    order = (turn_rows.c.number, turn_rows.c.serial)
+    turn = select(turn_rows.c.project).where(has_tasks).order_by(*order).limit(1)
+    project = connection.execute(turn).scalar_one_or_none()
+    if project is not None:
+        last = select(func.max(turn_rows.c.number)).scalar_subquery()
+        is_its = turn_rows.c.project == project
+        connection.execute(update(turn_rows).where(is_its).values(number=last + 1))
+    return project
 
 
 def _lacking(connection: Connection) -> list[str]:

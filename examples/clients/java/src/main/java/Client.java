@@ -6,23 +6,29 @@ import com.google.cloud.NoCredentials;
 import com.google.cloud.storage.Blob;
 import com.google.cloud.storage.Storage;
 import com.google.cloud.storage.StorageOptions;
+import com.google.cloud.vision.v1.AnnotateFileRequest;
+import com.google.cloud.vision.v1.AnnotateFileResponse;
 import com.google.cloud.vision.v1.AnnotateImageRequest;
 import com.google.cloud.vision.v1.AnnotateImageResponse;
+import com.google.cloud.vision.v1.AsyncAnnotateFileRequest;
 import com.google.cloud.vision.v1.AsyncBatchAnnotateImagesRequest;
 import com.google.cloud.vision.v1.AsyncBatchAnnotateImagesResponse;
 import com.google.cloud.vision.v1.BatchAnnotateImagesResponse;
 import com.google.cloud.vision.v1.Feature;
 import com.google.cloud.vision.v1.GcsDestination;
+import com.google.cloud.vision.v1.GcsSource;
 import com.google.cloud.vision.v1.Image;
 import com.google.cloud.vision.v1.ImageAnnotatorClient;
 import com.google.cloud.vision.v1.ImageAnnotatorSettings;
 import com.google.cloud.vision.v1.ImageSource;
+import com.google.cloud.vision.v1.InputConfig;
 import com.google.cloud.vision.v1.OperationMetadata;
 import com.google.cloud.vision.v1.OutputConfig;
 import com.google.gson.Gson;
 import com.google.longrunning.ListOperationsRequest;
 import com.google.longrunning.Operation;
 import com.google.protobuf.Duration;
+import com.google.protobuf.Message;
 import com.google.protobuf.util.Durations;
 import com.google.protobuf.util.JsonFormat;
 import com.google.protobuf.util.Timestamps;
@@ -43,14 +49,22 @@ import java.util.concurrent.ExecutionException;
  * </pre>
  *
  * Transports: grpc, httpjson (REST). Each command prints one line of JSON; without a command, all
- * run; {@code attach NAME} takes up an operation. The photographs are expected in gs://photos and
- * the results go to gs://results: folders of these names under tapetum-data/buckets. Results are
- * read with Google's storage client.
+ * run; {@code attach NAME} takes up an operation. The photographs and pages.pdf are expected in
+ * gs://photos and the results go to gs://results: folders of these names under
+ * tapetum-data/buckets. Results are read with Google's storage client.
  */
 public class Client {
   static final List<String> COMMANDS =
-      List.of("batch", "sync", "quick", "failing", "unwritable", "cancel", "list", "delete",
-          "unknown", "too_many", "start");
+      List.of("batch", "sync", "files_batch", "files", "quick", "failing", "unwritable", "cancel",
+          "list", "delete", "unknown", "too_many", "start");
+
+  static final InputConfig PAGES =
+      InputConfig.newBuilder()
+          .setGcsSource(GcsSource.newBuilder().setUri("gs://photos/pages.pdf"))
+          .setMimeType("application/pdf")
+          .build();
+  static final Feature TEXT =
+      Feature.newBuilder().setType(Feature.Type.DOCUMENT_TEXT_DETECTION).build();
 
   final ImageAnnotatorClient client;
   final Storage storage;
@@ -127,30 +141,47 @@ public class Client {
     return requests;
   }
 
+  static OutputConfig output(String destination) {
+    return OutputConfig.newBuilder()
+        .setGcsDestination(GcsDestination.newBuilder().setUri(destination))
+        .setBatchSize(2)
+        .build();
+  }
+
   OperationFuture<AsyncBatchAnnotateImagesResponse, OperationMetadata> begin(
       List<AnnotateImageRequest> requests, String destination) {
-    OutputConfig output =
-        OutputConfig.newBuilder()
-            .setGcsDestination(GcsDestination.newBuilder().setUri(destination))
-            .setBatchSize(2)
-            .build();
     return client.asyncBatchAnnotateImagesAsync(
         AsyncBatchAnnotateImagesRequest.newBuilder()
             .addAllRequests(requests)
-            .setOutputConfig(output)
+            .setOutputConfig(output(destination))
             .build());
   }
 
   /** The files under a prefix of gs://results, read with Google's storage client. */
   Map<String, BatchAnnotateImagesResponse> results(String under) throws Exception {
-    Map<String, BatchAnnotateImagesResponse> files = new LinkedHashMap<>();
+    return results(under, BatchAnnotateImagesResponse.getDefaultInstance());
+  }
+
+  /** Those of another type: that of {@code kind}. */
+  @SuppressWarnings("unchecked")
+  <T extends Message> Map<String, T> results(String under, T kind) throws Exception {
+    Map<String, T> files = new LinkedHashMap<>();
     for (Blob blob :
         storage.list("results", Storage.BlobListOption.prefix(under)).iterateAll()) {
-      BatchAnnotateImagesResponse.Builder file = BatchAnnotateImagesResponse.newBuilder();
+      Message.Builder file = kind.newBuilderForType();
       JsonFormat.parser().merge(new String(blob.getContent(), "UTF-8"), file);
-      files.put(blob.getName().substring(under.length()), file.build());
+      files.put(blob.getName().substring(under.length()), (T) file.build());
     }
     return files;
+  }
+
+  /** What is to be read on each page, by its number. */
+  static Map<Integer, String> texts(Iterable<AnnotateImageResponse> pages) {
+    Map<Integer, String> texts = new LinkedHashMap<>();
+    for (AnnotateImageResponse page : pages) {
+      texts.put(page.getContext().getPageNumber(), page.getFullTextAnnotation().getText().strip());
+    }
+    return texts;
   }
 
   /** The documented program: start, wait, read the results from the bucket. */
@@ -177,6 +208,37 @@ public class Client {
     return Map.of(
         "label", answer.getLabelAnnotations(0).getDescription(),
         "colours", answer.getImagePropertiesAnnotation().getDominantColors().getColorsCount());
+  }
+
+  /** All pages of a PDF, two to a file of the results. */
+  Map<String, Object> files_batch() throws Exception {
+    String under = prefix + "/files/";
+    AsyncAnnotateFileRequest request =
+        AsyncAnnotateFileRequest.newBuilder()
+            .setInputConfig(PAGES)
+            .addFeatures(TEXT)
+            .setOutputConfig(output("gs://results/" + under))
+            .build();
+    client.asyncBatchAnnotateFilesAsync(List.of(request)).get();
+    Map<String, AnnotateFileResponse> files =
+        results(under, AnnotateFileResponse.getDefaultInstance());
+    List<AnnotateImageResponse> pages = new ArrayList<>();
+    for (AnnotateFileResponse file : files.values()) {
+      pages.addAll(file.getResponsesList());
+    }
+    return Map.of("files", files.keySet(), "texts", texts(pages));
+  }
+
+  /** At most five pages of one PDF, answered at once: here the last one and the first. */
+  Map<String, Object> files() {
+    AnnotateFileRequest request =
+        AnnotateFileRequest.newBuilder()
+            .setInputConfig(PAGES)
+            .addFeatures(TEXT)
+            .addAllPages(List.of(-1, 1))
+            .build();
+    AnnotateFileResponse file = client.batchAnnotateFiles(List.of(request)).getResponses(0);
+    return Map.of("pages", file.getTotalPages(), "texts", texts(file.getResponsesList()));
   }
 
   /** An image that is not there is an error in its place; the batch is done all the same. */
@@ -312,6 +374,8 @@ public class Client {
     switch (command) {
       case "batch": return batch();
       case "sync": return sync();
+      case "files_batch": return files_batch();
+      case "files": return files();
       case "failing": return failing();
       case "unwritable": return unwritable();
       case "cancel": return cancel();
