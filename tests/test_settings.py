@@ -37,6 +37,7 @@ OTHER = {
     "web_fetch": "off",
     "web_hosts": "images.example, *.cdn.example",
     "bucket_door": "off",
+    "gallery_store": "s3://galleries/own",
     "shipped": "off",
     "lease": "12.5",
     "retention_days": "7.0",
