@@ -295,14 +295,6 @@ def silent_address() -> Iterator[str]:
 
 
 @pytest.fixture
-def refusing_address() -> Iterator[str]:
-    """``host:port`` that nobody listens on, and that stays taken."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{bound.getsockname()[1]}"
-
-
-@pytest.fixture
 def secret() -> str:
     """The credential every cloud store of these tests has."""
     return SECRET

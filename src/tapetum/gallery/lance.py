@@ -13,6 +13,7 @@ are read for candidates only.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,11 +23,16 @@ from datetime import timedelta
 from functools import reduce
 from typing import Any
 
-import lancedb
 import numpy as np
 import pyarrow as pa
-from lancedb.query import ColumnOrdering
 from numpy.typing import NDArray
+
+# As it will be of itself; until then it warns of that each time an index is looked at.
+os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
+
+import lancedb
+from lancedb.index import Bitmap, BTree, HnswSq
+from lancedb.query import ColumnOrdering
 
 from tapetum.errors import GalleryBroken
 from tapetum.gallery import (
@@ -43,7 +49,8 @@ from tapetum.gallery import (
     Reference,
     Size,
 )
-from tapetum.gallery.flat import best, each_once
+from tapetum.gallery.flat import best
+from tapetum.gallery.lance_hashes import Hashes
 from tapetum.gallery.lance_rows import (
     ENTRY,
     LIST,
@@ -59,7 +66,6 @@ from tapetum.gallery.lance_rows import (
     mention_of,
     reference_of,
 )
-from tapetum.gallery.pdq import LEAST_QUALITY
 from tapetum.gallery.rules import check_name, exists, merged, no_entry, no_gallery
 from tapetum.gallery.search import FEWEST, FLAT_ROWS, OVERFETCH
 
@@ -69,10 +75,17 @@ log = logging.getLogger(__name__)
 _STALE = timedelta(seconds=5)
 #: How long files of versions that are no longer the newest stay, for those who still read them.
 _KEPT = timedelta(hours=1)
-_PUTS_TENDED = 100  # commits after which a process first makes large files of small ones
+PUTS_TENDED = 100  # commits after which a process first makes large files of small ones
 _PATIENCE = timedelta(minutes=2)  # with other writers
 _TIMEOUTS = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4"}
 _LONGEST = 300  # of what LanceDB says, characters
+
+
+_INDEXES = {
+    "what": Bitmap(), "model": Bitmap(),
+    "id": BTree(), "entry": BTree(), "number": BTree(), "digest": BTree(),
+    "embedding": HnswSq(distance_type="cosine", m=16, ef_construction=100),
+}  # fmt: skip
 
 
 class LanceGalleries(Galleries):
@@ -90,6 +103,7 @@ class LanceGalleries(Galleries):
         self._lock = threading.Lock()
         self._tables: dict[str, Any] = {}
         self._listed: tuple[int, dict[Gallery, str]] = -1, {}
+        self._hashes: dict[str, Hashes] = {}
         self._sizes: dict[str, tuple[int, Size]] = {}
         self._puts: dict[str, tuple[int, int]] = {}
         self._rows = Rows()
@@ -239,7 +253,7 @@ class LanceGalleries(Galleries):
         merge.execute(
             pa.Table.from_pylist(rows, schema=ROWS), on_bad_vectors="null", timeout=_PATIENCE
         )
-        puts, due = self._puts.get(table.name, (0, _PUTS_TENDED))
+        puts, due = self._puts.get(table.name, (0, PUTS_TENDED))
         self._puts[table.name] = puts + 1, due
         if puts + 1 >= due:  # each time all is written anew: twice as late the next time
             self._puts[table.name] = 0, 2 * due
@@ -311,11 +325,8 @@ class LanceGalleries(Galleries):
         return [mention_of(row) for row in rows]
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
-        if not references:
-            return {}
-        where = f"number IN ({', '.join(str(int(n)) for n in references)})"
         with self._table(gallery) as table:
-            rows = _found(table, where, "number", "features")
+            rows = _found(table, _numbered(references), "number", "features")
         return {row["number"]: row["features"] for row in rows if row["features"]}
 
     # --- Search -------------------------------------------------------------------------------
@@ -328,7 +339,7 @@ class LanceGalleries(Galleries):
                 table.search(embedding, vector_column_name="embedding")
                 .distance_type("cosine")
                 .where(f"model = '{self.model}'", prefilter=True)
-                .select(["number", "key", "about", "embedding"])
+                .select(["number", "key", "about", "embedding", "_distance"])
                 .limit(max(FEWEST, OVERFETCH * limit))
                 .to_arrow()
             )
@@ -343,23 +354,13 @@ class LanceGalleries(Galleries):
     def copies(
         self, gallery: Gallery, hashes: NDArray[np.uint8], distance: int, limit: int = 100
     ) -> list[Copy]:
-        keys: dict[int, str] = {}
-        found = []
         with self._table(gallery) as table:
-            for turn, code in enumerate(hashes):
-                near = (
-                    table.search(code, vector_column_name="pdq")
-                    .distance_type("hamming")
-                    .where(f"quality >= {LEAST_QUALITY}", prefilter=True)
-                    .select(["number", "key", "_distance"])
-                    .limit(limit)
-                    .to_arrow()
-                )
-                for row in near.to_pylist():
-                    if row["_distance"] <= distance:
-                        keys[row["number"]] = row["key"]
-                        found.append((row["number"], int(row["_distance"]), turn))
-        return [Copy(n, keys[n], bits, turn) for n, bits, turn in each_once(found, limit)]
+            with self._lock:
+                its = self._hashes.setdefault(table.name, Hashes(table))
+            found = its.copies(hashes, distance, limit)
+            rows = _found(table, _numbered([n for n, _, _ in found]), "number", "key")
+        keys = {row["number"]: row["key"] for row in rows}
+        return [Copy(n, keys[n], bits, turn) for n, bits, turn in found if n in keys]
 
     # --- Upkeep -------------------------------------------------------------------------------
 
@@ -369,14 +370,10 @@ class LanceGalleries(Galleries):
         with self._table(gallery) as table:
             indexed = {index.columns[0] for index in table.list_indices()}
             if count > FLAT_ROWS:
-                for column in ("number", "entry", "digest"):
+                log.info("tending %d reference images of %s", count, gallery.name)
+                for column, index in _INDEXES.items():
                     if column not in indexed:
-                        table.create_scalar_index(column)
-                if "embedding" not in indexed:
-                    log.info("indexing %d reference images of %s", count, gallery.name)
-                    table.create_index(
-                        "cosine", vector_column_name="embedding", index_type="IVF_HNSW_SQ"
-                    )
+                        table.create_index(column, config=index)
             self._optimise(table)
 
     def _optimise(self, table: Any) -> None:
@@ -419,6 +416,10 @@ class LanceGalleries(Galleries):
 def _among(column: str, names: Iterable[str]) -> str:
     """``names`` are hexadecimal."""
     return f"{column} IN ('" + "', '".join(names) + "')"
+
+
+def _numbered(numbers: Collection[int]) -> str:
+    return f"number IN ({', '.join(str(int(n)) for n in numbers)})" if numbers else "false"
 
 
 def _found(

@@ -56,10 +56,12 @@ class PostgresqlGalleries(SqlGalleries):
         self._idle: list[psycopg.Connection[Any]] = []
         self._lock = threading.Lock()
         self._session = ""
-        with self._write() as rows:
-            extensions = self._pgvector(rows)
-            self._made(rows, extensions)
-        self.close()
+        try:
+            with self._write() as rows:
+                extensions = self._pgvector(rows)
+                self._made(rows, extensions)
+        finally:
+            self.close()  # what was opened without the settings of a session
         self._session = (
             f"SET search_path TO tapetum_galleries, {extensions}; SET hnsw.ef_search = {_EFFORT}; "
             "SET hnsw.iterative_scan = relaxed_order"

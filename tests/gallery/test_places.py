@@ -1,0 +1,48 @@
+"""Where galleries are kept, by URL, and what that takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tapetum.errors import SettingsError
+from tapetum.gallery.places import opened
+from tapetum.gallery.sqlite import SqliteGalleries
+
+MODEL = "m" * 64
+
+
+def test_a_path_is_a_sqlite_file(tmp_path):
+    galleries = opened(str(tmp_path / "g.sqlite"), {}, MODEL)
+    assert isinstance(galleries, SqliteGalleries)
+    galleries.close()
+
+
+@pytest.mark.parametrize("place", ["mysql://e.org/g", "http://e.org/g", "memory://"])
+def test_another_kind_of_place(place):
+    with pytest.raises(SettingsError, match="URL of postgresql, file, s3, gs, az, not"):
+        opened(place, {}, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("place", "package", "module", "extra"),
+    [
+        ("postgresql://e.org/g", "psycopg", "postgresql", "postgresql"),
+        ("s3://bucket/g", "lancedb", "lance", "lancedb"),
+        ("file:///srv/g", "pyarrow", "lance", "lancedb"),
+    ],
+)
+def test_a_package_that_is_not_installed(monkeypatch, place, package, module, extra):
+    monkeypatch.delitem(sys.modules, f"tapetum.gallery.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SettingsError, match=rf"pip install 'tapetum\[{extra}\]'") as caught:
+        opened(place, {}, MODEL)
+    assert package in str(caught.value)
+
+
+def test_who_does_not_use_them_does_not_load_them():
+    program = "import sys, tapetum.app; print(sorted({'lancedb', 'psycopg'} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ran.stdout.strip() == b"[]"
