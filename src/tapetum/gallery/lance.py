@@ -4,20 +4,14 @@ tapetum[lancedb]``.
 Nothing runs but the processes that read and write. A gallery is one table, so that a put is one
 commit: its rows are entries, mentions and reference images, told apart by ``what`` and named by
 ``id``, a hash of what makes them one of a kind. Writers that meet try again, and of two that add
-the same row the second finds it there (`_WINS` says which of two rows stays).
-
-Columns that are looked for have a type of their own, the rest is JSON in ``about``. Local features
-are read for candidates only.
+the same row the second finds it there (`WINS` says which of two rows stays).
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import reduce
@@ -25,16 +19,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-
-# As it will be of itself; until then it warns of that each time an index is looked at.
-os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
-
-import lancedb
 from lancedb.index import Bitmap, BTree, HnswSq
 from lancedb.query import ColumnOrdering
+from numpy.typing import NDArray
 
-from tapetum.errors import GalleryBroken
 from tapetum.gallery import (
     DIMENSIONS,
     EVERYONE,
@@ -51,12 +39,11 @@ from tapetum.gallery import (
 )
 from tapetum.gallery.flat import best
 from tapetum.gallery.lance_hashes import Hashes
+from tapetum.gallery.lance_place import ERRORS, LancePlace
 from tapetum.gallery.lance_rows import (
     ENTRY,
-    LIST,
     REFERENCE,
     ROWS,
-    VERSION,
     WINS,
     Row,
     Rows,
@@ -66,21 +53,16 @@ from tapetum.gallery.lance_rows import (
     mention_of,
     reference_of,
 )
-from tapetum.gallery.rules import check_name, exists, merged, no_entry, no_gallery
+from tapetum.gallery.rules import check_name, merged, no_entry, no_gallery
 from tapetum.gallery.search import FEWEST, FLAT_ROWS, OVERFETCH
 
 log = logging.getLogger(__name__)
 
-#: On object storage, how long a process goes without asking what others have changed.
-_STALE = timedelta(seconds=5)
 #: How long files of versions that are no longer the newest stay, for those who still read them.
 _KEPT = timedelta(hours=1)
 PUTS_TENDED = 100  # commits after which a process first makes large files of small ones
 _PATIENCE = timedelta(minutes=2)  # with other writers
-_TIMEOUTS = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4"}
-_LONGEST = 300  # of what LanceDB says, characters
-
-
+#: By column. Of embeddings it is found by eight bits a number, which the whole ones then rank.
 _INDEXES = {
     "what": Bitmap(), "model": Bitmap(),
     "id": BTree(), "entry": BTree(), "number": BTree(), "digest": BTree(),
@@ -89,73 +71,26 @@ _INDEXES = {
 
 
 class LanceGalleries(Galleries):
-    """The galleries below ``url`` (``file:///...``, ``s3://bucket/...``, ``gs://``, ``az://``),
-    made when missing. ``options`` go to the object store (endpoint, region, keys); ``model`` names
-    the weights whose embeddings are compared.
-
-    Raises `GalleryBroken` when the place cannot be reached, from any method when it cannot be
-    read or written.
-    """
+    """The galleries in the `LancePlace` at ``url``; ``model`` names the weights whose embeddings
+    are compared. Any method raises `GalleryBroken` when the place cannot be read or written."""
 
     def __init__(self, url: str, options: Mapping[str, str], model: str) -> None:
         self.model = model
-        self._url, self._secrets = url, [value for value in options.values() if value[3:]]
+        self._place = LancePlace(url, options)
         self._lock = threading.Lock()
-        self._tables: dict[str, Any] = {}
-        self._listed: tuple[int, dict[Gallery, str]] = -1, {}
         self._hashes: dict[str, Hashes] = {}
         self._sizes: dict[str, tuple[int, Size]] = {}
         self._puts: dict[str, tuple[int, int]] = {}
         self._rows = Rows()
-        is_local = url.startswith("file://")
-        plain = any(value.startswith("http://") for value in options.values())
-        with self._errors():
-            self._place = lancedb.connect(
-                url.removeprefix("file://") if is_local else url,
-                read_consistency_interval=timedelta(0) if is_local else _STALE,
-                storage_options=None
-                if is_local
-                else {**_TIMEOUTS, "allow_http": str(plain).lower(), **options},
-            )
-            self._list = self._opened()
-            version = (self._list.schema.metadata or {}).get(b"tapetum", b"none")
-        if version != VERSION:
-            raise GalleryBroken(
-                f"The galleries in {url} are of version {version.decode()}, this program reads "
-                f"{VERSION.decode()}: use the program that wrote them."
-            )
-
-    def _opened(self) -> Any:
-        """The table of galleries, made when missing."""
-        try:
-            return self._place.open_table("galleries")
-        except ValueError:  # there is none
-            return self._place.create_table("galleries", schema=LIST, exist_ok=True)
 
     # --- Galleries ----------------------------------------------------------------------------
 
     def create(self, gallery: Gallery) -> None:
         check_name(gallery)
-        name = f"gallery-{secrets.token_hex(8)}"
-        with self._errors():
-            self._place.create_table(name, schema=ROWS)
-            row = {"id": id_of(gallery.project, gallery.name), "project": gallery.project}
-            row |= {"name": gallery.name, "kind": gallery.kind.value, "table": name}
-            added = (
-                self._list.merge_insert("id")
-                .when_not_matched_insert_all()
-                .execute(pa.Table.from_pylist([row], schema=LIST))
-            )
-            if not added.num_inserted_rows:
-                self._place.drop_table(name)
-                raise exists(gallery)
+        self._place.create(gallery)
 
     def drop(self, gallery: Gallery) -> None:
-        name = self._name(gallery)
-        with self._errors():
-            self._list.delete(f"\"table\" = '{name}'")
-            self._tables.pop(name, None)
-            self._place.drop_table(name)
+        self._place.drop(gallery)
 
     def find(self, project: str, name: str) -> Gallery:
         for gallery in reversed(self.visible(project)):  # everyone's come first
@@ -166,42 +101,11 @@ class LanceGalleries(Galleries):
     def visible(self, project: str | None = None, kind: Kind | None = None) -> list[Gallery]:
         found = [
             gallery
-            for gallery in self._names()
+            for gallery in self._place.names()
             if project is None or gallery.project in (project, EVERYONE)
             if kind is None or gallery.kind is kind
         ]
         return sorted(found, key=lambda gallery: (gallery.project, gallery.name))
-
-    def _names(self) -> dict[Gallery, str]:
-        """The table of each gallery."""
-        with self._errors():
-            version = self._list.version
-            if self._listed[0] != version:
-                rows = self._list.search().limit(None).to_arrow().to_pylist()
-                galleries = [Gallery(r["name"], Kind(r["kind"]), r["project"]) for r in rows]
-                tables = (row["table"] for row in rows)
-                self._listed = version, dict(zip(galleries, tables, strict=True))
-            return self._listed[1]
-
-    def _name(self, gallery: Gallery) -> str:
-        found = self._names().get(gallery)
-        if found is None:  # unless it has just been made elsewhere
-            with self._errors():
-                self._list.checkout_latest()
-            found = self._names().get(gallery)
-        if found is None:
-            raise no_gallery(gallery.name, gallery.project)
-        return found
-
-    @contextmanager
-    def _table(self, gallery: Gallery) -> Iterator[Any]:
-        name = self._name(gallery)
-        with self._errors():
-            with self._lock:
-                table = self._tables.get(name)
-                if table is None:
-                    table = self._tables[name] = self._place.open_table(name)
-            yield table
 
     # --- Entries ------------------------------------------------------------------------------
 
@@ -217,7 +121,7 @@ class LanceGalleries(Galleries):
                 row = self._rows.reference(entry, reference)
                 rows.setdefault(row["id"], row)
         images = {row["id"]: row["number"] for row in rows.values() if row["what"] == "reference"}
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             while wanted:
                 changed = self._completed(table, wanted)
                 if changed or rows:
@@ -261,7 +165,7 @@ class LanceGalleries(Galleries):
 
     def remove(self, gallery: Gallery, key: str) -> int:
         its, gone = _among("entry", [id_of(key)]), 0
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             table.checkout_latest()
             if not table.count_rows(f"{its} AND what = 'entry'"):
                 raise no_entry(gallery, key)
@@ -271,7 +175,7 @@ class LanceGalleries(Galleries):
         return gone
 
     def size(self, gallery: Gallery) -> Size:
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             version = table.version
             known = self._sizes.get(table.name)
             if known is None or known[0] != version:
@@ -281,7 +185,7 @@ class LanceGalleries(Galleries):
 
     def entry(self, gallery: Gallery, key: str) -> Entry:
         its = _among("entry", [id_of(key)])
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             rows = _found(table, f"{its} AND what <> 'reference'", "what", *ENTRY)
         entries = [entry_of(row) for row in rows if row["what"] == "entry"]
         if not entries:
@@ -292,7 +196,7 @@ class LanceGalleries(Galleries):
 
     def entries(self, gallery: Gallery, after: str = "", limit: int = 1000) -> list[Entry]:
         later = after.replace("'", "''")
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             rows = _found(
                 table, f"what = 'entry' AND key > '{later}'", *ENTRY, order="key", limit=limit
             )
@@ -300,7 +204,7 @@ class LanceGalleries(Galleries):
 
     def references(self, gallery: Gallery, key: str) -> list[tuple[int, Reference]]:
         its = _among("entry", [id_of(key)])
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             if not table.count_rows(f"{its} AND what = 'entry'"):
                 raise no_entry(gallery, key)
             rows = _found(table, f"{its} AND what = 'reference'", *REFERENCE)
@@ -311,28 +215,28 @@ class LanceGalleries(Galleries):
         found: dict[str, list[str]] = {}
         if digests:
             where = f"{_among('digest', digests)} AND model = '{self.model}'"
-            with self._table(gallery) as table:
+            with self._place.table(gallery) as table:
                 rows = _found(table, where, "digest", "key", "number")
             for row in sorted(rows, key=lambda row: row["number"]):
                 found.setdefault(row["digest"], []).append(row["key"])
         return found
 
     def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             step = max(1, -(-table.count_rows("what = 'mention'") // limit))
             some = f"what = 'mention' AND number / {Rows.STEP} % {step} = 0"
             rows = _found(table, some, "about", limit=limit)
         return [mention_of(row) for row in rows]
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             rows = _found(table, _numbered(references), "number", "features")
         return {row["number"]: row["features"] for row in rows if row["features"]}
 
     # --- Search -------------------------------------------------------------------------------
 
     def nearest(self, gallery: Gallery, embedding: NDArray[np.float16], limit: int) -> list[Near]:
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             if not embedding.any():
                 return []
             found = (
@@ -354,7 +258,7 @@ class LanceGalleries(Galleries):
     def copies(
         self, gallery: Gallery, hashes: NDArray[np.uint8], distance: int, limit: int = 100
     ) -> list[Copy]:
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             with self._lock:
                 its = self._hashes.setdefault(table.name, Hashes(table))
             found = its.copies(hashes, distance, limit)
@@ -367,7 +271,7 @@ class LanceGalleries(Galleries):
     def tend(self, gallery: Gallery) -> None:
         """Make few large files of many small ones, and indexes beyond `FLAT_ROWS` images."""
         count = self.size(gallery).references
-        with self._table(gallery) as table:
+        with self._place.table(gallery) as table:
             indexed = {index.columns[0] for index in table.list_indices()}
             if count > FLAT_ROWS:
                 log.info("tending %d reference images of %s", count, gallery.name)
@@ -379,14 +283,14 @@ class LanceGalleries(Galleries):
     def _optimise(self, table: Any) -> None:
         try:
             table.optimize(cleanup_older_than=_KEPT)
-        except (RuntimeError, OSError, ValueError) as error:  # another process is at it
-            log.info("galleries are tended another time: %s", self._said(error))
+        except ERRORS as error:  # another process is at it
+            log.info("galleries are tended another time: %s", self._place.said(error))
 
     def damage(self) -> list[str]:
         """Rows that are there twice, which a writer of another kind must have added."""
         found = []
         for gallery in self.visible():
-            with self._table(gallery) as table:
+            with self._place.table(gallery) as table:
                 names = table.search().select(["id"]).limit(None).to_arrow()["id"]
             twice = len(names) - len(names.unique())
             if twice:
@@ -394,23 +298,8 @@ class LanceGalleries(Galleries):
         return found
 
     def close(self) -> None:
-        self._tables = {}
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, OSError, ValueError) as error:
-            raise GalleryBroken(
-                f"The galleries in {self._url} cannot be used: {self._said(error)}"
-            ) from error
-
-    def _said(self, error: Exception) -> str:
-        """What LanceDB says, without where in its sources and without secrets."""
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        for secret in self._secrets:
-            said = said.replace(secret, "***")
-        return said[:_LONGEST]
+        self._hashes = {}
+        self._place.close()
 
 
 def _among(column: str, names: Iterable[str]) -> str:
