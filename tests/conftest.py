@@ -206,12 +206,11 @@ def postgresql_url(postgresql_server: str) -> str:
     """An empty database."""
     import psycopg
 
-    name = f"t{uuid.uuid4().hex}"
-    with psycopg.connect(
-        host=postgresql_server, user="tapetum", dbname="postgres", autocommit=True
-    ) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql://tapetum@/{name}?host={postgresql_server}"
+    where = f"postgresql://tapetum@/{{}}?host={postgresql_server}"
+    with psycopg.connect(where.format("postgres"), autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS tests WITH (FORCE)")
+        connection.execute("CREATE DATABASE tests")
+    return where.format("tests")
 
 
 @pytest.fixture(scope="session")

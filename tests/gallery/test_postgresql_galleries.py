@@ -117,8 +117,8 @@ def test_many_who_find_it_empty_make_it_once(postgresql_url):
         galleries.close()
 
 
+@pytest.mark.usefixtures("postgresql_server")  # that is, where there is a driver
 def test_no_server():
-    pytest.importorskip("psycopg")
     with pytest.raises(GalleryBroken) as caught:
         opened("postgresql://me:secret@127.0.0.1:1/g?application_name=hidden", {}, MODEL)
     said = str(caught.value)

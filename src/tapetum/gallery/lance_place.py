@@ -28,6 +28,7 @@ _STALE = timedelta(seconds=5)
 _TIMEOUTS = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4"}
 _LONGEST = 300  # of what LanceDB says, characters
 _SECRET = re.compile("key|secret|token|password|sas|credential", re.IGNORECASE)
+_SOURCE = re.compile(r",? ?(location: Location \{.*|\S*\.rs:\d+(:\d+)?)")
 
 #: What LanceDB raises, which has no errors of its own.
 ERRORS = (RuntimeError, OSError, ValueError)
@@ -139,12 +140,13 @@ class LancePlace:
             yield
         except ERRORS as error:
             raise GalleryBroken(
-                f"The galleries in {self._url} cannot be used: {self.said(error)}"
+                f"The galleries in {self._url} cannot be used. Check that the store answers, and "
+                f"the URL and options of gallery_store. LanceDB says: {self.said(error)}"
             ) from error
 
     def said(self, error: Exception) -> str:
         """What LanceDB says, without where in its sources and without secrets."""
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+        said = _SOURCE.sub("", (str(error).splitlines() or [type(error).__name__])[0])
         for secret in self._secrets:
             said = said.replace(secret, "***")
         return said[:_LONGEST]

@@ -282,7 +282,8 @@ class _Rows:
         self._connection = connection
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Answer:
-        return self._connection.execute(_spelled(statement), values, binary=True)
+        answer: Answer = self._connection.execute(_spelled(statement), values, binary=True)
+        return answer
 
     def executemany(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
         with self._connection.cursor() as cursor:
