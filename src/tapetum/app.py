@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -55,13 +56,12 @@ from tapetum.features.properties import ImageProperties
 from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.features.text import TextDetection
 from tapetum.features.web import WebDetection
-from tapetum.gallery import Galleries
+from tapetum.gallery import Galleries, places
 from tapetum.gallery.joined import JoinedGalleries
 from tapetum.gallery.local_features import LocalFeatures
 from tapetum.gallery.memory import MemoryGalleries
 from tapetum.gallery.shipped import landmarks, symbols
 from tapetum.gallery.shipped.brands import Brands
-from tapetum.gallery.sqlite import SqliteGalleries
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
@@ -144,14 +144,14 @@ def features() -> list[Feature]:
     ]
 
 
-def own_galleries(settings: Settings) -> SqliteGalleries:
-    """The galleries in the data folder, which is made if need be."""
+def own_galleries(settings: Settings) -> Galleries:
+    """The galleries in their store, by default the data folder, which is made if need be."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"The data folder cannot be made: {error}.") from error
     model = embedding_model(Manifest.packaged())
-    return SqliteGalleries(settings.data_dir / "galleries.sqlite", model)
+    return places.opened(settings.gallery_place, settings.gallery_options, model)
 
 
 def _logos(settings: Settings) -> tuple[Brands, list[tuple[str, LocalFeatures]]]:
@@ -220,7 +220,7 @@ class Engine:
         rules = (*_COMMAND_LINE_RULES, *settings.bucket_rules)
         stores = Stores(settings.buckets_dir, rules, _web(settings), files=True)
         # Galleries are read where there are some; a command that only reads makes no file.
-        is_kept = (settings.data_dir / "galleries.sqlite").exists()
+        is_kept = "://" in settings.gallery_place or Path(settings.gallery_place).exists()
         own = own_galleries(settings) if is_kept else MemoryGalleries()
         return cls(settings, MemoryLedger(), stores, with_shipped(settings, own))
 

@@ -3,7 +3,8 @@
 Each field of `Settings` is a row: name, type, default, help. A value comes from, in falling
 order, a command-line flag (``--data-dir``), an environment variable (``TAPETUM_DATA_DIR``; an
 empty one counts as not given), a settings file (``data_dir = "..."``), the default. The
-``[buckets]`` table of the settings file says where buckets really are (`BucketRule`), the tables
+``[buckets]`` table of the settings file says where buckets really are (`BucketRule`), the table
+``[gallery_store]`` gives that setting's URL with options, the tables
 ``[projects]``, ``[principals]`` and ``[issuers]`` who may call (`tapetum.roster`).
 """
 
@@ -69,11 +70,17 @@ class Settings:
         "", "hosts of web_fetch = listed, comma-separated; *.example is all below example"
     )
     bucket_door: str = _row("on", "local buckets for Google's storage clients: on or off")
+    gallery_store: str | None = _row(
+        None,
+        "place of galleries: a path, or a URL of postgresql, file, s3, gs, az "
+        "(DATA_DIR/galleries.sqlite)",
+    )
     shipped: str = _row("on", "the landmarks and names of brands that ship: on or off")
     lease: float = _row(30.0, "seconds without a sign of life after which a task is taken over")
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
     log_level: str = _row("info", "debug, info, warning or error")
     bucket_rules: tuple[BucketRule, ...] = ()
+    gallery_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     roster: Roster = dataclasses.field(default_factory=Roster)
 
     def __post_init__(self) -> None:
@@ -88,6 +95,11 @@ class Settings:
     def buckets_dir(self) -> Path:
         """The folder of local buckets."""
         return self.buckets if self.buckets is not None else self.data_dir / "buckets"
+
+    @property
+    def gallery_place(self) -> str:
+        """The path or URL of the galleries."""
+        return self.gallery_store or str(self.data_dir / "galleries.sqlite")
 
     @property
     def api_keys_file(self) -> Path:
@@ -214,6 +226,11 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
     if "folder" in buckets:
         values["buckets"] = _cast(Path, buckets.pop("folder"), f"{file}: [buckets] folder")
     values["bucket_rules"] = tuple(_rule(file, key, value) for key, value in buckets.items())
+    if isinstance(document.get("gallery_store"), dict):
+        where = f"{file}: [gallery_store]"
+        document["gallery_store"], values["gallery_options"] = _place(
+            where, document["gallery_store"]
+        )
     values["roster"] = read_roster(document, str(file))
     for name, value in document.items():
         if name not in table:
@@ -236,12 +253,16 @@ def _rule(file: Path, pattern: str, value: Any) -> BucketRule:
         raise SettingsError(f"{where}: a bucket is written like gs://photos, all like gs://.")
     if isinstance(value, str):
         return BucketRule(found[1], value)
+    return BucketRule(found[1], *_place(where, value))
+
+
+def _place(where: str, value: Any) -> tuple[str, dict[str, str]]:
+    """The URL and the options of a table that says where a store is."""
     if not isinstance(value, dict) or not isinstance(value.get("url"), str):
         raise SettingsError(
             f'{where}: give the store\'s URL, or {{ url = "...", endpoint = "..." }}.'
         )
-    options = {key: str(option) for key, option in value.items() if key != "url"}
-    return BucketRule(found[1], value["url"], options)
+    return value["url"], {key: str(option) for key, option in value.items() if key != "url"}
 
 
 def _plain_type(hint: Any) -> type:

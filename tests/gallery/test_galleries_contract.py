@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from threading import Barrier
 
 import numpy as np
 import pytest
 
 from tapetum.errors import EntryNotFound, GalleryExists, GalleryNotFound, InvalidGallery
-from tapetum.gallery import EVERYONE, Entry, Gallery, Kind, Mention, Size
+from tapetum.gallery import EVERYONE, Entry, Galleries, Gallery, Kind, Mention, Size
 from tapetum.gallery.joined import JoinedGalleries
 from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.places import opened
 from tapetum.gallery.sqlite import SqliteGalleries
 
 MODEL = "m" * 64  # as `made` says
@@ -21,17 +26,41 @@ EIFFEL = Entry(
 PISA = Entry("pisa", "Leaning Tower of Pisa", aliases=("Torre di Pisa",))
 
 
-@pytest.fixture(params=["memory", "sqlite", "joined"])
-def galleries(request, tmp_path):
+@pytest.fixture(
+    params=["memory", "sqlite", "joined", "postgresql", "lancedb", "lancedb on object storage"]
+)
+def opened_again(request, tmp_path) -> Iterator[Callable[[], Galleries]]:
+    """Opens the same place as another process would, except in memory."""
+    find = request.getfixturevalue
     if request.param == "memory":
-        found = MemoryGalleries()
+        memory = MemoryGalleries()
+        open_one = lambda: memory  # noqa: E731
+    elif request.param == "postgresql":
+        open_one = partial(opened, find("postgresql_url"), {}, MODEL)
+    elif request.param == "lancedb":
+        find("lancedb_package")
+        open_one = partial(opened, f"file://{tmp_path / 'lance'}", {}, MODEL)
+    elif request.param == "lancedb on object storage":
+        open_one = partial(opened, *find("lancedb_bucket"), MODEL)
     elif request.param == "sqlite":
-        found = SqliteGalleries(tmp_path / "galleries.sqlite", MODEL)
+        open_one = partial(opened, str(tmp_path / "galleries.sqlite"), {}, MODEL)
     else:
-        own = SqliteGalleries(tmp_path / "galleries.sqlite", MODEL)
-        found = JoinedGalleries(own, [MemoryGalleries()])
-    yield found
-    found.close()
+        path = tmp_path / "galleries.sqlite"
+        open_one = lambda: JoinedGalleries(SqliteGalleries(path, MODEL), [MemoryGalleries()])  # noqa: E731
+    made: list[Galleries] = []
+
+    def open_and_keep() -> Galleries:
+        made.append(open_one())
+        return made[-1]
+
+    yield open_and_keep
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def galleries(opened_again) -> Galleries:
+    return opened_again()
 
 
 @pytest.fixture
@@ -227,10 +256,89 @@ def test_a_put_that_fails_leaves_nothing(galleries, towers, made):
 
 def test_many_threads_add_and_search(galleries, towers, made):
     def work(thread: int) -> None:
-        for number in range(thread * 10, thread * 10 + 10):
+        for number in range(thread * 4, thread * 4 + 4):
             galleries.put(towers, [(Entry(f"e{number}"), [made(number)])])
             assert galleries.nearest(towers, made(number).embedding, 1)[0].entry == f"e{number}"
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(work, range(6)))
-    assert galleries.size(towers) == Size(60, 60)
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(work, range(5)))
+    assert galleries.size(towers) == Size(20, 20)
+
+
+def test_two_writers_that_add_the_same_add_it_once(opened_again, made):
+    one, other = opened_again(), opened_again()
+    one.create(TOWERS)
+    rows = [
+        [(Entry(f"e{n}", mentions=(Mention(f"https://e.org/{n}"),)), [made(n), made(100 + n)])]
+        for n in range(12)
+    ]
+    start = Barrier(2)
+
+    def work(galleries: Galleries) -> int:
+        start.wait()
+        return sum(galleries.put(TOWERS, row) for row in rows)
+
+    with ThreadPoolExecutor(2) as pool:
+        added = list(pool.map(work, (one, other)))
+    seen = opened_again()
+    assert seen.size(TOWERS) == Size(12, 24)
+    assert sum(added) == 24
+    assert seen.entry(TOWERS, "e7").mentions == (Mention("https://e.org/7"),)
+    assert len(seen.references(TOWERS, "e7")) == 2
+    assert [near.entry for near in seen.nearest(TOWERS, made(7).embedding, 1)] == ["e7"]
+    assert seen.damage() == []
+
+
+def test_two_writers_that_complete_an_entry_lose_nothing(opened_again):
+    places = [opened_again() for _ in range(4)]
+    places[0].create(TOWERS)
+    whole = Entry("e", "Tower", "Q1", 1.5, 2.5, "", "CC0-1.0")
+    said = [Entry("e", name="Tower"), Entry("e", mid="Q1"), Entry("e", licence="CC0-1.0")]
+    said.append(Entry("e", lat=1.5, lng=2.5))
+    start = Barrier(4)
+
+    def work(n: int) -> None:
+        for key in "abcde":
+            start.wait()
+            places[n].put(TOWERS, [(replace(said[n], key=key), [])])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert opened_again().entries(TOWERS) == [replace(whole, key=key) for key in "abcde"]
+
+
+@pytest.mark.parametrize(
+    "key", ["it's", 'a "b"', "a\\", "100%", "a?b", "日本 塔 😀", "; --", "{0}"]
+)
+def test_any_key_will_do(galleries, towers, made, key):
+    said = Entry(
+        key, f"name {key}", aliases=(key,), mentions=(Mention(f"https://e.org/{key}", key),)
+    )
+    galleries.put(towers, [(said, [made(1)]), (Entry("zzz"), [])])
+    assert galleries.entry(towers, key) == said
+    assert [entry.key for entry in galleries.entries(towers)] == sorted([key, "zzz"])
+    later = [entry.key for entry in galleries.entries(towers, after=key)]
+    assert later == [other for other in ("zzz",) if other > key]
+    assert galleries.known(towers, [made(1).digest]) == {made(1).digest: [key]}
+    assert galleries.remove(towers, key) == 1
+    mine = Gallery(key.replace("/", ""), Kind.WEB, f"p{key}")
+    galleries.create(mine)
+    assert galleries.find(f"p{key}", mine.name) == mine
+    galleries.drop(mine)
+
+
+def test_pages_are_spread_over_the_gallery(galleries, made):
+    crawl = Gallery("crawl", Kind.WEB)
+    galleries.create(crawl)
+    galleries.put(
+        crawl, [(Entry(f"e{n}", mentions=(Mention(f"https://e.org/{n}"),)), []) for n in range(40)]
+    )
+    found = galleries.pages(crawl, 10)
+    assert 5 <= len(found) <= 10
+    assert len({page.page_url for page in found}) == len(found)
+    assert len(galleries.pages(crawl, 100)) == 40
+
+
+def test_a_place_that_is_well_has_no_damage(galleries, towers, made):
+    galleries.put(towers, [(EIFFEL, [made(1)])])
+    assert galleries.damage() == []

@@ -11,7 +11,17 @@ import pytest
 from PIL import Image
 
 from tapetum.errors import InvalidGallery
-from tapetum.gallery import ENTITY_PREFIX, Kind, Mention, crawls, folders, manifests, sites
+from tapetum.gallery import (
+    ENTITY_PREFIX,
+    Kind,
+    Mention,
+    crawls,
+    folders,
+    items,
+    manifests,
+    pages,
+    sites,
+)
 from tapetum.gallery.items import Item, Problem, pixels_of, table
 from tapetum.gallery.pages import mentions
 from tapetum.gallery.svg import SIDE, rendered
@@ -422,3 +432,15 @@ def test_no_sitemap(tmp_path, content):
     (tmp_path / "sitemap.xml").write_text(content)
     with pytest.raises(InvalidGallery, match="sitemap"):
         list(sites.of_sitemap(tmp_path / "sitemap.xml"))
+
+
+@pytest.mark.parametrize(
+    "given", ["https://e.org/a\x00b", "https://e.org/a\x1bb", f"https://e.org/{'塔' * 700}"]
+)
+def test_urls_that_are_no_keys(given):
+    assert pages.plain_url("https://e.org/", given) == ""
+
+
+def test_text_is_bounded_in_bytes_too():
+    assert items.text("塔" * 900) == "塔" * 666
+    assert items.text("a" * 1500) == "a" * 1000

@@ -1,22 +1,21 @@
 """Adds made-up reference images and saves the index, over and over, until it is killed.
 
-``python adds_until_killed.py FILE MODEL``: prints the key of each entry once ``put`` has returned.
+``python adds_until_killed.py PLACE MODEL``: prints the key of each entry once ``put`` has returned.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, search, unit
-from tapetum.gallery.sqlite import SqliteGalleries
+from tapetum.gallery.places import opened
 
-search.FLAT_ROWS = 50
+search.FLAT_ROWS = 50  # the other drivers take it from there when they are first opened
 gallery = Gallery("crawl", Kind.WEB)
-galleries = SqliteGalleries(Path(sys.argv[1]), sys.argv[2])
+galleries = opened(sys.argv[1], {}, sys.argv[2])
 if gallery not in galleries.visible():
     galleries.create(gallery)
 start = galleries.size(gallery).entries

@@ -175,18 +175,6 @@ def google_storage() -> Iterator[GoogleStorage]:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """A moto server; anybody's keys will do."""
-    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="session")
 def azure_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An azurite process, when it is installed."""
     command = shutil.which(AZURITE) or shutil.which("azurite-blob")
@@ -304,14 +292,6 @@ def silent_address() -> Iterator[str]:
     """``host:port`` that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
-
-
-@pytest.fixture
-def refusing_address() -> Iterator[str]:
-    """``host:port`` that nobody listens on, and that stays taken."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{bound.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from tapetum.gallery import EVERYONE, Galleries, Gallery, Kind
 from tapetum.gallery.ingest import Report
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.reference import embedding_model
 from tapetum.trial import Trial
 
 _WIDE = 1000
@@ -81,7 +82,7 @@ def _command(what: Any, name: str, run: Any, help: str) -> argparse.ArgumentPars
     one: argparse.ArgumentParser = what.add_parser(name, help=help, description=help.capitalize())
     one.add_argument("--of", default=EVERYONE, metavar="PROJECT", dest="owner",
                      help="the project that owns the gallery (default: everyone's)")  # fmt: skip
-    add_settings(one, ("data_dir", "workers"))
+    add_settings(one, ("data_dir", "gallery_store", "workers"))
     one.set_defaults(run=run)
     return one
 
@@ -239,6 +240,7 @@ def _test(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     """Exit code 1 when something is wrong."""
     settings = settings_of(options)
+    model = embedding_model(Manifest.packaged())
     found = 0
     with closing(own_galleries(settings)) as galleries:
         for line in galleries.damage():
@@ -247,7 +249,7 @@ def _verify(options: argparse.Namespace) -> int:
         for gallery in galleries.visible(options.owner or None):
             if options.name not in (None, gallery.name):
                 continue
-            for line in faults(galleries, gallery, galleries.model):
+            for line in faults(galleries, gallery, model):
                 found += 1
                 Console().print(f"{gallery.name}: {line}", markup=False, soft_wrap=True)
             galleries.tend(gallery)

@@ -16,8 +16,9 @@ message and knows nothing of galleries. A recogniser goes through the galleries 
             ...  # verify; then
             entry = galleries.entry(gallery, near.entry)
 
-`Galleries` is one small interface; `tapetum.gallery.sqlite`, `.memory` (also what ships, read-only)
-and `.joined` implement it. It is called from several threads at once.
+`Galleries` is one small interface; `tapetum.gallery.sqlite`, `.postgresql`, `.lance`, `.memory`
+(also what ships, read-only) and `.joined` implement it, `.places` opens one by its URL. It is
+called from several threads at once.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Mention:
 class Entry:
     """One thing that can be recognised.
 
-    ``key`` is unique in its gallery: the name of the folder or the row, for a web image its URL.
+    ``key`` is unique in its gallery: the name of the folder or the row, for a web image its URL;
+    at most 2000 bytes of UTF-8, as a mention's ``page_url``, and no text holds a NUL.
     ``name`` is what the answer says. ``mid`` is an id of a knowledge graph (a Wikidata id will
     do), empty when none is known, never invented. ``lat`` and ``lng``: degrees, WGS 84, both or
     neither. ``url``, ``licence`` and ``credit`` say where its pictures come from. ``aliases`` are
@@ -255,6 +257,10 @@ class Galleries(Protocol):
 
     def tend(self, gallery: Gallery) -> None:
         """Bring what only makes searching faster up to date, such as an index on disk."""
+        ...
+
+    def damage(self) -> list[str]:
+        """What is wrong with the place itself, as sentences."""
         ...
 
     def close(self) -> None: ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,6 +76,15 @@ class Flat:
             self._codes = np.vstack((self._codes, fresh.reshape(-1, PDQ_BYTES)))
             self._hashes = []
         return self._codes
+
+
+def each_once(found: Iterable[tuple[int, int, int]], limit: int) -> list[tuple[int, int, int]]:
+    """The ``limit`` nearest of (number, differing bits, which hash), each number once."""
+    nearest: dict[int, tuple[int, int]] = {}
+    for number, bits, turn in found:
+        nearest[number] = min(nearest.get(number, (bits, turn)), (bits, turn))
+    ordered = sorted((bits, number, turn) for number, (bits, turn) in nearest.items())
+    return [(number, bits, turn) for bits, number, turn in ordered[:limit]]
 
 
 def best(

@@ -20,8 +20,9 @@ from tapetum.gallery.svg import rendered
 
 #: Largest image file, bytes.
 MAX_BYTES = 100_000_000
-#: Longest text that is kept of a title, caption, name and the like, characters.
-MAX_TEXT = 1000
+#: Longest text that is kept of a title, caption, name and the like, characters; and bytes of
+#: UTF-8, for names and URLs are keys of databases (PostgreSQL's go up to 2704 bytes).
+MAX_TEXT, MAX_TEXT_BYTES = 1000, 2000
 #: What a folder is searched for.
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ico"}
@@ -80,11 +81,13 @@ _SPACE = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 
 def text(value: Any) -> str:
-    """``value`` as one line of at most `MAX_TEXT` characters; ``None`` is empty."""
+    """``value`` as one line of at most `MAX_TEXT` characters and `MAX_TEXT_BYTES` bytes; ``None``
+    is empty."""
     if value is None:
         return ""
     line = _SPACE.sub(" ", str(value)).strip()
-    return line.encode("utf-8", "replace").decode()[:MAX_TEXT]
+    whole = line.encode("utf-8", "replace")[:MAX_TEXT_BYTES]
+    return whole.decode("utf-8", "ignore")[:MAX_TEXT]
 
 
 def language(value: Any) -> str:

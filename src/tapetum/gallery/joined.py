@@ -93,6 +93,9 @@ class JoinedGalleries(Galleries):
     def tend(self, gallery: Gallery) -> None:
         self._place(gallery).tend(gallery)
 
+    def damage(self) -> list[str]:
+        return [line for place in (self._own, *self._shipped) for line in place.damage()]
+
     def close(self) -> None:
         for place in (self._own, *self._shipped):
             place.close()

@@ -177,6 +177,9 @@ class MemoryGalleries(Galleries):
     def tend(self, gallery: Gallery) -> None:
         self._held(gallery)
 
+    def damage(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         """Nothing is held open."""
 

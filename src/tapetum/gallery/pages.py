@@ -9,15 +9,15 @@ from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from tapetum.gallery import Mention
-from tapetum.gallery.items import language, text
+from tapetum.gallery.items import MAX_TEXT_BYTES, language, text
 
 #: Largest page that is read, bytes; the rest is cut off.
 MAX_BYTES = 2_000_000
 #: Images of one page that are kept.
 MAX_IMAGES = 1000
-_MAX_URL = 2000
 _SCHEMES = ("http", "https", "file", "gs", "s3", "az")
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([\w-]{1,40})""", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNREAD = frozenset({"script", "style", "template", "noscript"})
 
 
@@ -42,16 +42,19 @@ def mentions(
 
 def plain_url(base: str, given: str) -> str:
     """``given``, seen from ``base``, as an absolute URL of a known scheme without its fragment;
-    empty for anything else, such as ``data:`` and ``javascript:``."""
+    empty for anything else, such as ``data:`` and ``javascript:``, control characters in it, or
+    more than `MAX_TEXT_BYTES` bytes."""
     try:
         parts = urlsplit(urljoin(base, given.strip()))
         _ = parts.port  # raises for what is no number
     except ValueError:
         return ""
-    if parts.scheme not in _SCHEMES or len(given) > _MAX_URL:
+    if parts.scheme not in _SCHEMES:
         return ""
     path = parts.path or "/"
-    return urlunsplit((parts.scheme, parts.netloc.lower(), path, parts.query, ""))
+    url = urlunsplit((parts.scheme, parts.netloc.lower(), path, parts.query, ""))
+    is_long = len(url.encode("utf-8", "replace")) > MAX_TEXT_BYTES
+    return "" if is_long or _CONTROL.search(url) else url
 
 
 @dataclass(slots=True)
