@@ -189,8 +189,8 @@ def _straighten(pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> NDArray
     squeezed = length * float(np.interp(length, LENGTHS, SQUEEZES))
     wide = min(WIDEST, max(COLUMN, round(LINE_HEIGHT * squeezed)))
     # Averaging takes ten times as long, and only skipped pixels would need it.
-    filter_ = cv2.INTER_AREA if height >= 1.5 * LINE_HEIGHT else cv2.INTER_LINEAR
-    line = cv2.resize(crop, (wide, LINE_HEIGHT), interpolation=filter_)
+    kernel = cv2.INTER_AREA if height >= 1.5 * LINE_HEIGHT else cv2.INTER_LINEAR
+    line = cv2.resize(crop, (wide, LINE_HEIGHT), interpolation=kernel)
     return np.asarray(line, dtype=np.uint8)
 
 
