@@ -121,6 +121,21 @@ def test_a_symbol_is_found_light_on_dark_and_dark_on_light(galleries, swapped):
     assert found(galleries, flat=SymbolPoints(seen(21, keep=4), seen())) == ()
 
 
+@pytest.mark.parametrize(("moved", "names"), [(0, ["Visa"]), (400, ["Visa", "Target"])])
+def test_a_symbol_inside_a_surer_one_is_a_part_of_it(galleries, moved, names):
+    sure, weak = features(20), features(21)
+    there = np.array([[1, 0, moved], [0, 1, 0], [0, 0, 1]]) @ PLACE
+    parts = [(sure, PLACE, 60), (weak, there, 20)]
+    places = [
+        cv2.perspectiveTransform(mark.points[np.newaxis], place)[0][:keep]
+        for mark, place, keep in parts
+    ]
+    described = np.concatenate([mark.descriptors[:keep] for mark, _, keep in parts])
+    flat = LocalFeatures(np.concatenate(places), described, (900, 900))
+    found_names = [logo.name for logo in found(galleries, flat=SymbolPoints(flat, seen()))]
+    assert found_names == names
+
+
 def test_a_word_mark_that_is_a_symbol_too_is_one_logo(galleries):
     home = features(20)
     moved = cv2.perspectiveTransform(home.points[np.newaxis], np.diag([1.0, 0.25, 1.0]))[0]

@@ -138,16 +138,23 @@ class LogoRecogniser:
             yield from best.values()
 
     def _flat_symbols(self, points: SymbolPoints) -> Iterator[FoundLogo]:
-        best: dict[str, FoundLogo] = {}
-        for features in (points.plain, points.swapped):
-            for name, reference in self._flat.likely(features, FLAT_SIMILAR):
-                match = verified(reference, features, FLAT_SIMILAR)
-                if match is not None and match.inliers >= FLAT_LEAST:
-                    score = 1 - math.exp(-match.inliers / SCALE)
-                    if name not in best or score > best[name].score:
-                        outline = _outline(reference.size, match.homography, features.size, MARGIN)
-                        best[name] = FoundLogo(name, "", score, outline)
-        yield from best.values()
+        """Surest first. Keypoints inside a surer symbol speak for that one only: brands of one
+        house share a name or a mark, and letters resemble letters."""
+        matches = [
+            (name, reference.size, match)
+            for features in (points.plain, points.swapped)
+            for name, reference in self._flat.likely(features, FLAT_SIMILAR)
+            if (match := verified(reference, features, FLAT_SIMILAR)) is not None
+            and match.inliers >= FLAT_LEAST
+        ]
+        surer: dict[str, FoundLogo] = {}
+        for name, size, match in sorted(matches, key=lambda one: (-one[2].inliers, one[0])):
+            outlines = [symbol.outline for symbol in surer.values()]
+            if name not in surer and _outside(match.second, outlines) >= FLAT_LEAST:
+                outline = _outline(size, match.homography, points.plain.size, MARGIN)
+                score = 1 - math.exp(-match.inliers / SCALE)
+                surer[name] = FoundLogo(name, "", score, outline)
+        yield from surer.values()
 
     def _index(self, gallery: Gallery) -> _Index:
         size = self._galleries.size(gallery)
@@ -218,6 +225,15 @@ def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
     a, b = (np.array(one.outline, dtype=np.float64) for one in (logo, other))
     low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
     return bool((high > low).all())
+
+
+def _outside(points: NDArray[np.float32], outlines: Iterable[tuple[Point, ...]]) -> int:
+    """How many of ``points`` (``[n, 2]``) are in none of ``outlines``."""
+    shapes = [np.array(outline, dtype=np.float32) for outline in outlines]
+    return sum(
+        all(cv2.pointPolygonTest(shape, (float(x), float(y)), False) < 0 for shape in shapes)
+        for x, y in points
+    )
 
 
 def _outline(
