@@ -169,6 +169,20 @@ def test_blank_and_tiny_pictures_match_nothing(matches, size):
     assert matches(Image.new("RGB", size, "teal")) == WebMatches()
 
 
+def test_a_blank_reference_image_matches_nothing(sessions):
+    teal = Image.new("RGB", (300, 300), "teal")
+    file = io.BytesIO()
+    teal.save(file, "PNG")
+    galleries = MemoryGalleries()
+    galleries.create(CRAWL)
+    reference = ReferenceMaker(sessions, "m").make(file.getvalue(), "d", "x", Kind.WEB)
+    galleries.put(CRAWL, [(Entry("x"), [reference])])
+    classifier = ImageClassifier(sessions)
+    matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
+    picture = Picture(np.array(teal), 300, 300, project="mine")
+    assert matcher.recognise(picture, Signals(classifier.detect([picture]))) == WebMatches()
+
+
 def test_pages_say_what_it_is_and_tables_give_ids(matches, photos):
     first = matches(opened(photos, "brandenburg-gate")).entities[0]
     assert (first.description, first.mid, first.language) == ("Brandenburg Gate", "Q82425", "en")

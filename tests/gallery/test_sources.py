@@ -354,9 +354,16 @@ def test_only_answers_that_were_given_count(tmp_path):
 def test_a_crawl_cut_short_gives_what_came_before(tmp_path, name, share):
     noisy = [(url, kind, body + bytes(range(256)) * 9) for url, kind, body in RECORDS]
     whole = warc(tmp_path / name, noisy).read_bytes()
-    (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
+    cut = int(len(whole) * share)
+    (tmp_path / name).write_bytes(whole[:cut])
     items, problems = parted(crawls.items([tmp_path / name]))
     assert len(problems) == 1
+    before = tmp_path / f"before-{name}"
+    ends = [len(warc(before, noisy[:count]).read_bytes()) for count in range(len(noisy))]
+    warc(before, noisy[: sum(end <= cut for end in ends) - 1])
+    expected = {(item.entry.key, item.source) for item in parted(crawls.items([before]))[0]}
+    assert expected or share < 0.5
+    assert expected <= {(item.entry.key, item.source) for item in items}
     assert "What came before is kept" in problems[0].message
     bodies = {url: body for url, _, body in noisy}
     for item in items:
