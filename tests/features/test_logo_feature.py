@@ -121,6 +121,16 @@ def test_a_symbol_is_found_light_on_dark_and_dark_on_light(galleries, swapped):
     assert found(galleries, flat=SymbolPoints(seen(21, keep=4), seen())) == ()
 
 
+def test_the_score_grows_with_the_keypoints_that_agree(galleries):
+    flat = [
+        found(galleries, flat=SymbolPoints(seen(21, keep=keep), seen()))[0].score
+        for keep in (9, 14, 40)
+    ]
+    assert 0.9 < flat[0] < flat[1] < flat[2] < 1
+    own = [found(galleries, seen(0, keep=keep))[0].score for keep in (16, 24, 60)]
+    assert 0.5 < own[0] < own[1] < own[2] < 1
+
+
 @pytest.mark.parametrize(("moved", "names"), [(0, ["Visa"]), (400, ["Visa", "Target"])])
 def test_a_symbol_inside_a_surer_one_is_a_part_of_it(galleries, moved, names):
     sure, weak = features(20), features(21)
@@ -158,6 +168,16 @@ def test_a_damaged_row_does_not_silence_the_others(galleries, caplog):
     galleries.put(OURS, [(Entry("damaged"), [damaged])])
     assert [logo.name for logo in found(galleries, seen(0))] == ["Acme"]
     assert "add the image again" in caplog.text
+
+
+def test_an_empty_gallery_and_a_blank_reference_say_nothing():
+    galleries = MemoryGalleries()
+    galleries.create(OURS)
+    assert found(galleries, seen(0)) == ()
+    galleries.put(OURS, [(Entry("blank"), [replace(reference(0), features=b"")])])
+    assert found(galleries, seen(0)) == ()
+    galleries.put(OURS, [(Entry("acme"), [reference(0)])])
+    assert [logo.name for logo in found(galleries, seen(0))] == ["acme"]
 
 
 def test_a_project_sees_its_own_logos_and_everyones(galleries):

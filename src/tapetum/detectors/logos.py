@@ -33,12 +33,14 @@ LEAST = 14
 """Keypoints that must agree. Of 650 pairs of a picture and a mark that is not in it, none had more
 than 12."""
 
-SCALE = 12.0
-"""``1 - exp(-n / SCALE)`` is the score of n keypoints that agree."""
-
 FLAT_SIMILAR, FLAT_LEAST = 0.75, 8
-"""The same two for the symbols that ship, which are flat marks and seen as `SymbolPoints`. No other
-picture of the development set had more than 6 keypoints that agree."""
+"""The same two for the symbols that ship, which are flat marks and seen as `SymbolPoints`. No
+picture without a symbol in the development set had more than 6 keypoints that agree."""
+
+SYMBOL, REFERENCE = (4.451, -6.975), (6.562, -17.125)
+"""Slope and intercept of ``logit p`` over ln n, p the probability that n agreeing keypoints are
+right: of a symbol that ships, and of a gallery's reference image. Fitted to pictures made by
+`bench/quality/logo_scores.py`. Of names it found right what the reader's confidence says."""
 
 VERIFIED = 15
 """Reference images whose geometry is looked at, those with the most similar keypoints."""
@@ -55,12 +57,14 @@ Point = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class FoundLogo:
     """``name`` and ``mid`` (often empty) of a logo at ``outline``: x and y in pixels of the
-    full-size upright image, clockwise. ``score``: 0..1."""
+    full-size upright image, clockwise. ``score``: 0..1, the probability that it is this logo.
+    ``inliers``: keypoints in agreement, 0 for a name."""
 
     name: str
     mid: str
     score: float
     outline: tuple[Point, ...]
+    inliers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,12 @@ class LogoRecogniser:
                 match = verified(reference, features, SIMILAR)
                 if match is None or match.inliers < LEAST:
                     continue
-                score = 1 - math.exp(-match.inliers / SCALE)
+                score = _probability(match.inliers, *REFERENCE)
                 if entry_key not in best or score > best[entry_key].score:
                     entry = self._galleries.entry(gallery, entry_key)
                     outline = _outline(reference.size, match.homography, features.size)
                     name = entry.name or entry.key
-                    best[entry_key] = FoundLogo(name, entry.mid, score, outline)
+                    best[entry_key] = FoundLogo(name, entry.mid, score, outline, match.inliers)
             yield from best.values()
 
     def _flat_symbols(self, points: SymbolPoints) -> Iterator[FoundLogo]:
@@ -152,8 +156,8 @@ class LogoRecogniser:
             outlines = [symbol.outline for symbol in surer.values()]
             if name not in surer and _outside(match.second, outlines) >= FLAT_LEAST:
                 outline = _outline(size, match.homography, points.plain.size, MARGIN)
-                score = 1 - math.exp(-match.inliers / SCALE)
-                surer[name] = FoundLogo(name, "", score, outline)
+                score = _probability(match.inliers, *SYMBOL)
+                surer[name] = FoundLogo(name, "", score, outline, match.inliers)
         yield from surer.values()
 
     def _index(self, gallery: Gallery) -> _Index:
@@ -216,6 +220,10 @@ def _kept(galleries: Galleries, gallery: Gallery) -> Iterator[tuple[str, LocalFe
                 except InvalidGallery as error:  # one bad row must not silence the gallery
                     log.warning("gallery %s, %s: %s", gallery.name, ascii(entry.key), error)
         after = page[-1].key
+
+
+def _probability(inliers: int, slope: float, intercept: float) -> float:
+    return 1 / (1 + math.exp(-slope * math.log(inliers) - intercept))
 
 
 def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
