@@ -146,6 +146,26 @@ def test_a_symbol_inside_a_surer_one_is_a_part_of_it(galleries, moved, names):
     assert found_names == names
 
 
+@pytest.mark.parametrize(
+    ("word", "confidence", "is_named"),
+    [
+        ("TARBELL", 0.95, False),
+        ("TARGET", 0.95, True),
+        ("TARGFT", 0.95, True),
+        ("TARG", 0.95, True),
+        ("O", 0.95, True),
+        ("TARBELL", 0.6, True),
+    ],
+)
+def test_letters_that_are_read_are_no_symbol_of_another_name(galleries, word, confidence, is_named):
+    around = ((0.0, 0.0), (900.0, 0.0), (900.0, 900.0), (0.0, 900.0))
+    symbols = tuple(Symbol(c, around, confidence) for c in word)
+    lines = TextLines((Line(around, (Word(around, symbols, confidence),), confidence),))
+    flat = SymbolPoints(seen(21, keep=30), seen())
+    logos = found(galleries, lines=lines, flat=flat)
+    assert ("Target" in [logo.name for logo in logos]) == is_named
+
+
 def test_a_word_mark_that_is_a_symbol_too_is_one_logo(galleries):
     home = features(20)
     moved = cv2.perspectiveTransform(home.points[np.newaxis], np.diag([1.0, 0.25, 1.0]))[0]

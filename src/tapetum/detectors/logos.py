@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import math
 import threading
@@ -41,6 +42,10 @@ SYMBOL, REFERENCE = (4.451, -6.975), (6.562, -17.125)
 """Slope and intercept of ``logit p`` over ln n, p the probability that n agreeing keypoints are
 right: of a symbol that ships, and of a gallery's reference image. Fitted to pictures made by
 `bench/quality/logo_scores.py`. Of names it found right what the reader's confidence says."""
+
+READ, LETTERS, LIKE = 0.9, 3, 0.7
+"""A line of text is lettering, not a part of a symbol, when the reader is so sure of it, it has so
+many letters, and is less like the symbol's name than this (of their letters, in order)."""
 
 VERIFIED = 15
 """Reference images whose geometry is looked at, those with the most similar keypoints."""
@@ -110,7 +115,7 @@ class LogoRecogniser:
         """
         symbols = [
             *self._symbols(picture, signals.of(Keypoints).features),
-            *self._flat_symbols(signals.of(SymbolPoints)),
+            *self._flat_symbols(signals.of(SymbolPoints), signals.of(TextLines)),
         ]
         named = {key(symbol.name) for symbol in symbols}
         marks = word_marks(signals.of(TextLines), self._brands, picture.width, picture.height)
@@ -141,9 +146,10 @@ class LogoRecogniser:
                     best[entry_key] = FoundLogo(name, entry.mid, score, outline, match.inliers)
             yield from best.values()
 
-    def _flat_symbols(self, points: SymbolPoints) -> Iterator[FoundLogo]:
+    def _flat_symbols(self, points: SymbolPoints, text: TextLines) -> Iterator[FoundLogo]:
         """Surest first. Keypoints inside a surer symbol speak for that one only: brands of one
-        house share a name or a mark, and letters resemble letters."""
+        house share a name or a mark. And letters resemble letters: keypoints of a line of text
+        that is read as something else speak for nothing."""
         matches = [
             (name, reference.size, match)
             for features in (points.plain, points.swapped)
@@ -151,10 +157,12 @@ class LogoRecogniser:
             if (match := verified(reference, features, FLAT_SIMILAR)) is not None
             and match.inliers >= FLAT_LEAST
         ]
+        read = [(key(line.text), line.quad) for line in text.lines if line.confidence >= READ]
         surer: dict[str, FoundLogo] = {}
         for name, size, match in sorted(matches, key=lambda one: (-one[2].inliers, one[0])):
-            outlines = [symbol.outline for symbol in surer.values()]
-            if name not in surer and _outside(match.second, outlines) >= FLAT_LEAST:
+            taken = [symbol.outline for symbol in surer.values()]
+            taken += [quad for spelling, quad in read if not _may_say(spelling, key(name))]
+            if name not in surer and _outside(match.second, taken) >= FLAT_LEAST:
                 outline = _outline(size, match.homography, points.plain.size, MARGIN)
                 score = _probability(match.inliers, *SYMBOL)
                 surer[name] = FoundLogo(name, "", score, outline, match.inliers)
@@ -233,6 +241,13 @@ def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
     a, b = (np.array(one.outline, dtype=np.float64) for one in (logo, other))
     low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
     return bool((high > low).all())
+
+
+def _may_say(spelling: str, name: str) -> bool:
+    """Whether what was read as ``spelling`` may be ``name`` or a part of it, a letter misread."""
+    if len(spelling) < LETTERS or spelling in name or name in spelling:
+        return True
+    return difflib.SequenceMatcher(None, spelling, name).ratio() >= LIKE
 
 
 def _outside(points: NDArray[np.float32], outlines: Iterable[tuple[Point, ...]]) -> int:
