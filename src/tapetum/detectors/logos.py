@@ -43,7 +43,7 @@ SYMBOL, REFERENCE = (4.451, -6.975), (6.562, -17.125)
 right: of a symbol that ships, and of a gallery's reference image. Fitted to pictures made by
 `bench/quality/logo_scores.py`. Of names it found right what the reader's confidence says."""
 
-READ, LETTERS, LIKE = 0.9, 3, 0.7
+READ, LETTERS, LIKE = 0.9, 3, 0.75
 """A line of text is lettering, not a part of a symbol, when the reader is so sure of it, it has so
 many letters, and is less like the symbol's name than this (of their letters, in order)."""
 
