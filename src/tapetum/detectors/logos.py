@@ -36,8 +36,8 @@ than 12."""
 
 FLAT_SIMILAR, FLAT_LEAST = 0.75, 8
 """The same two for the symbols that ship, which are flat marks and seen as `SymbolPoints`. No
-clean photograph of the development set had more than 6 keypoints that agree; lettering has up to 12,
-hence `READ`."""
+clean photograph of the development set had more than 6 keypoints that agree; lettering has up to
+12, hence `READ`."""
 
 SYMBOL, REFERENCE = (4.451, -6.975), (6.562, -17.125)
 """Slope and intercept of ``logit p`` over ln n, p the probability that n agreeing keypoints are
