@@ -77,6 +77,10 @@ def main() -> int:
         shutil.copy(photo, bucket / "photos")
     draw_sign(bucket / "photos" / "sign.png")
     uris = [f"gs://demo/photos/{path.name}" for path in sorted((bucket / "photos").iterdir())]
+    save_site(data / "site")
+    run("gallery", "create", "web", "--kind", "web", "--data-dir", str(data))
+    site = [str(data / "site"), "--base", "https://example.org/"]
+    run("gallery", "import", "web", *site, "--data-dir", str(data))
 
     with server(data) as address:
         print(f"Sending {len(uris)} pictures to {address} ...")
@@ -89,6 +93,24 @@ def main() -> int:
     print(f"The JSON lies in {bucket / 'results'}: {', '.join(file.name for file in files)}")
     complete = len(responses) == len(uris) and not any("error" in one for one in responses)
     return 0 if complete else 1
+
+
+def run(*arguments: str) -> None:
+    """A command of ``tapetum``."""
+    subprocess.run([sys.executable, "-m", "tapetum", *arguments], check=True)
+
+
+def save_site(folder: Path) -> None:
+    """A saved web site: two pages with a smaller copy of one photograph and a part of another."""
+    folder.mkdir()
+    with Image.open(PHOTOS / "colosseum.jpg") as photo:
+        photo.resize((photo.width // 2, photo.height // 2)).save(folder / "rome.jpg")
+    with Image.open(PHOTOS / "cat.jpg") as photo:
+        wide, high = photo.size
+        photo.crop((wide // 5, 0, wide, high * 4 // 5)).save(folder / "tabby.jpg")
+    for name, title in (("rome", "The Colosseum in Rome"), ("tabby", "A tabby and its sofa")):
+        page = f"<html lang=en><title>{title}</title><img src={name}.jpg>"
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
 
 
 def draw_sign(path: Path) -> None:
@@ -122,6 +144,7 @@ def words_of(found: dict[str, Any]) -> dict[str, str]:
     colours = found["imagePropertiesAnnotation"]["dominantColors"]["colors"]
     [crop] = found["cropHintsAnnotation"]["cropHints"]
     corner = crop["boundingPoly"]["vertices"][2]
+    web = found.get("webDetection", {})
     return {
         "labels": names(found.get("labelAnnotations", [])),
         "objects": names(found.get("localizedObjectAnnotations", []), "name"),
@@ -130,7 +153,8 @@ def words_of(found: dict[str, Any]) -> dict[str, str]:
         "document text": counted(sum(len(page["blocks"]) for page in pages), "block"),
         "landmarks": names(found.get("landmarkAnnotations", [])),
         "logos": names(found.get("logoAnnotations", [])),
-        "web": names(found.get("webDetection", {}).get("bestGuessLabels", []), "label"),
+        "web": names(web.get("bestGuessLabels", []), "label"),
+        "web matches": web_matches(web),
         "safe search": ", ".join(f"{kind} {safe[kind].lower()}" for kind in ("adult", "violence")),
         "colours": "".join(swatch(colour["color"]) for colour in colours[:8]),
         "crop": f"to ({corner.get('x', 0)}, {corner.get('y', 0)})",
@@ -140,6 +164,16 @@ def words_of(found: dict[str, Any]) -> dict[str, str]:
 def names(found: list[dict[str, Any]], key: str = "description") -> str:
     """The first few different names, separated by commas."""
     return shortened(", ".join(list(dict.fromkeys(one[key] for one in found))[:4]), 60)
+
+
+def web_matches(web: dict[str, Any]) -> str:
+    """``full copy on “Title”``, for every page."""
+    return shortened(
+        ", ".join(
+            f"{'full copy' if 'fullMatchingImages' in page else 'part'} on “{page['pageTitle']}”"
+            for page in web.get("pagesWithMatchingImages", [])
+        )
+    )
 
 
 def counted(number: int, noun: str) -> str:

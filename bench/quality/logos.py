@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from bench.quality.objects import ECE_TARGET, calibration_error
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -33,6 +34,7 @@ from tapetum.picture import Picture
 
 PRECISION, RECALL, NAMED = 0.95, 0.35, 0.80
 WORD_MARKS = 60
+SEED = 0  # of which names, and how they are drawn
 HIGH = (0.06, 0.16)  # of the letters, in heights of the picture
 
 Pixels = NDArray[np.uint8]
@@ -47,16 +49,22 @@ class _Looker:
         self.symbols = symbols.load()
         self._recogniser = LogoRecogniser(MemoryGalleries(), brands, self.symbols)
         self.seconds: list[float] = []
+        self.scores: list[tuple[float, bool]] = []  # and whether the answer was right
 
     def side(self, width: int, height: int) -> int:
         return max(detector.side(width, height) for detector in self._detectors)
 
-    def names(self, picture: Picture) -> list[str]:
+    def names(self, picture: Picture, right: str = "") -> list[str]:
+        """The keys of the names of all logos. ``right``: the one that it shows, if any."""
         signals = Signals(detector.detect([picture])[0] for detector in self._detectors)
-        start = time.thread_time()
+        start = time.process_time()
         found = self._recogniser.recognise(picture, signals).found
-        self.seconds.append(time.thread_time() - start)
-        return [key(logo.name) for logo in found]
+        self.seconds.append(time.process_time() - start)
+        names = [key(logo.name) for logo in found]
+        self.scores += [
+            (logo.score, name == right) for logo, name in zip(found, names, strict=True)
+        ]
+        return names
 
 
 def measure(folder: Path) -> list[dict[str, Any]]:
@@ -69,13 +77,18 @@ def measure(folder: Path) -> list[dict[str, Any]]:
     clean = [folder / item["file"] for item in items if not item["label"]]
     right = wrong = 0
     for item in pasted:
-        names = looker.names(decode((folder / item["file"]).read_bytes(), looker.side))
-        right += key(item["label"]) in names
-        wrong += sum(name != key(item["label"]) for name in set(names))
+        label = key(item["label"])
+        names = looker.names(decode((folder / item["file"]).read_bytes(), looker.side), label)
+        right += label in names
+        wrong += sum(name != label for name in set(names))
     false = sum(bool(looker.names(decode(path.read_bytes(), looker.side))) for path in clean)
     precision = right / max(1, right + wrong + false)
     recall = right / len(pasted)
-    named, drawn = _word_marks(looker, brands, clean)
+    named, asked = _word_marks(looker, brands, clean)
+    chances, correct = (
+        np.array(column, dtype=np.float64) for column in zip(*looker.scores, strict=True)
+    )
+    error = calibration_error(chances, correct)
     return [
         {
             "metric": "pasted symbols named",
@@ -101,11 +114,26 @@ def measure(folder: Path) -> list[dict[str, Any]]:
         },
         {
             "metric": "drawn word-marks named",
-            "value": named / drawn,
+            "value": named / asked,
             "target": f"≥ {NAMED}",
-            "met": named / drawn >= NAMED,
-            "note": f"{drawn} names of the shipped list in one font, 6 to 16 % of the height, "
+            "met": named / asked >= NAMED,
+            "note": f"{asked} names of the shipped list in one font, 6 to 16 % of the height, "
             "slanted, blurred, on photographs",
+        },
+        {
+            "metric": "precision of all answers, drawn word-marks too",
+            "value": float(correct.mean()),
+            "target": f"≥ {PRECISION}",
+            "met": bool(correct.mean() >= PRECISION),
+            "note": f"{len(correct)} answers, {int(len(correct) - correct.sum())} wrong",
+        },
+        {
+            "metric": "calibration error of all scores",
+            "value": error,
+            "target": f"≤ {ECE_TARGET:.2f}",
+            "met": error <= ECE_TARGET,
+            "note": f"{len(chances)} answers, stated right {chances.mean():.3f}, found right "
+            f"{correct.mean():.3f}",
         },
         {
             "metric": "ms of CPU above reading and both kinds of keypoints",
@@ -118,19 +146,20 @@ def measure(folder: Path) -> list[dict[str, Any]]:
 
 
 def _word_marks(looker: _Looker, brands: Brands, photographs: Sequence[Path]) -> tuple[int, int]:
-    random = np.random.default_rng(0)
-    fit = [brand for brand in brands if _is_fit(brand)]
+    random = np.random.default_rng(SEED)
+    fit = [brand for brand in brands if is_fit(brand)]
     chosen = random.choice(len(fit), WORD_MARKS, replace=False)
     named = 0
     for k, path in zip(chosen, _again(photographs), strict=False):
         pixels = decode(path.read_bytes(), max).pixels
-        drawn = _drawn(pixels, fit[k].name, random)
-        height, width = drawn.shape[:2]
-        named += key(fit[k].name) in looker.names(Picture(drawn, width, height))
+        picture = drawn(pixels, fit[k].name, random)
+        height, width = picture.shape[:2]
+        name = key(fit[k].name)
+        named += name in looker.names(Picture(picture, width, height), name)
     return named, len(chosen)
 
 
-def _is_fit(brand: Brand) -> bool:
+def is_fit(brand: Brand) -> bool:
     """Whether the font has its letters and its name fits on one line."""
     return not brand.is_word and brand.name.isascii() and 4 <= len(brand.name) <= 14
 
@@ -139,8 +168,15 @@ def _again(paths: Sequence[Path]) -> Sequence[Path]:
     return [*paths] * (WORD_MARKS // len(paths) + 1)
 
 
-def _drawn(pixels: Pixels, name: str, random: np.random.Generator) -> Pixels:
-    """``name`` on a card of one colour, in another, somewhere on ``pixels``, slightly blurred."""
+def drawn(
+    pixels: Pixels,
+    name: str,
+    random: np.random.Generator,
+    high: tuple[float, float] = HIGH,
+    blur: float = 0.6,
+) -> Pixels:
+    """``name`` on a card of one colour, in another, somewhere on ``pixels``. ``high``: of the
+    letters, in heights of the picture; ``blur``: standard deviation, pixels."""
     rows, columns = pixels.shape[:2]
     font = ImageFont.load_default(size=96)
     left, top, right, bottom = font.getbbox(name)
@@ -149,7 +185,7 @@ def _drawn(pixels: Pixels, name: str, random: np.random.Generator) -> Pixels:
     ground, ink = (dark, light) if random.random() < 0.5 else (light, dark)
     card = Image.new("RGB", size, ground)
     ImageDraw.Draw(card).text((40 - left, 30 - top), name, fill=ink, font=font)
-    scale = min(random.uniform(*HIGH) * rows / 96, 0.9 * columns / size[0])
+    scale = min(random.uniform(*high) * rows / 96, 0.9 * columns / size[0])
     wide, high = scale * size[0], scale * size[1]
     x, y = random.uniform(0, columns - wide), random.uniform(0, max(1, rows - high))
     corners = np.float32([[0, 0], [wide, 0], [wide, high], [0, high]])
@@ -160,4 +196,4 @@ def _drawn(pixels: Pixels, name: str, random: np.random.Generator) -> Pixels:
     put = cv2.warpPerspective(np.asarray(card), warp, (columns, rows), **flags)
     cover = cv2.warpPerspective(np.ones(size[::-1], np.float32), warp, (columns, rows))
     mixed = put * cover[..., None] + pixels * (1 - cover[..., None])
-    return np.asarray(cv2.GaussianBlur(mixed, (0, 0), 0.6).round(), dtype=np.uint8)
+    return np.asarray(cv2.GaussianBlur(mixed, (0, 0), blur).round(), dtype=np.uint8)

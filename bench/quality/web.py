@@ -24,9 +24,10 @@ from tapetum.decode import decode
 from tapetum.detectors import Signals
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.keypoints import KeypointDetector
-from tapetum.detectors.web import WebMatcher, WebMatches
+from tapetum.detectors.web import FAINT, WebMatcher, WebMatches, hash_of
 from tapetum.gallery import Entry, Gallery, Kind
 from tapetum.gallery.items import Item, file_reader
+from tapetum.gallery.pdq import LONGEST_SIDE, Pdq, distances
 from tapetum.gallery.sqlite import SqliteGalleries
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
@@ -41,6 +42,7 @@ HARD = ("collage", "flip")
 FULL_TARGET, PARTS_TARGET, HARD_TARGET = 0.99, 0.95, 0.75
 STRANGERS = 60
 """Pictures of other sets in the gallery, and as many that are asked about."""
+HAZES = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07)  # of the contrast
 
 
 class Searcher:
@@ -61,8 +63,7 @@ class Searcher:
 def measure(data: Path) -> list[dict[str, Any]]:
     """Rows of ``metric``, ``value``, ``target``, ``met``, ``note``. ``data``: the folder with
     ``web`` and the sets whose pictures are strangers."""
-    strangers = sorted((data / "labels" / "images").iterdir())[:STRANGERS]
-    strangers += sorted((data / "landmarks" / "distractors").iterdir())[:STRANGERS]
+    strangers = _strange(data)
     manifest = Manifest.packaged()
     with tempfile.TemporaryDirectory() as folder:
         galleries = SqliteGalleries(Path(folder) / "galleries.sqlite", embedding_model(manifest))
@@ -76,9 +77,18 @@ def measure(data: Path) -> list[dict[str, Any]]:
             *_rows("the set's queries", _of_set(data / "web"), searcher),
             *_rows("made copies", _made(data / "web"), searcher),
             _strangers(strangers[1::2], searcher),
+            *_hazy([*sorted((data / "web" / "index").iterdir()), *strangers[:STRANGERS]]),
         ]
         galleries.close()
     return rows
+
+
+def _strange(data: Path) -> list[Path]:
+    """Pictures of other sets, no two of one name: the sets share samples of ImageNet, some of them
+    resized, and a resized copy is no stranger."""
+    paths = sorted((data / "labels" / "images").iterdir())[:STRANGERS]
+    paths += sorted((data / "landmarks" / "distractors").iterdir())[:STRANGERS]
+    return list({path.stem: path for path in paths}.values())
 
 
 def _items(paths: Iterable[Path]) -> Iterator[Item]:
@@ -159,6 +169,35 @@ def _strangers(paths: Iterable[Path], searcher: Searcher) -> dict[str, Any]:
             wrong.append(path.name)
     note = f"of {len(names)} pictures that are not in the gallery; {', '.join(wrong)}"
     return _row("strangers: wrong full or partial", len(wrong), "0", not wrong, note)
+
+
+def _hazy(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """Of pictures made hazy until their hash has little quality: which hashes of copies, and which
+    of captioned and framed ones, are near enough to make an agreement of keypoints a full match."""
+    random = np.random.default_rng(0)
+    copies, parts = [], []
+    for path in paths:
+        image = cv2.imread(str(path))
+        image = _scaled(image, *(2 * [512 / max(image.shape[:2])]))
+        for contrast in HAZES:
+            hazy = np.clip(image * contrast + 200 * (1 - contrast), 0, 255).astype(np.uint8)
+            own = _hash(_jpeg(hazy, 92))
+            if not own.says_something:
+                break
+        for kinds, near in ((FULL, copies), (("border", "overlay"), parts)):
+            for kind in kinds:
+                other = _hash(_jpeg(CHANGES[kind](hazy, random), 80))
+                near.append(int(distances(own.hashes[:1], other.hashes[:1])[0, 0]))
+    share = float(np.mean(np.array(copies) <= FAINT))
+    note = f"{len(copies)} copies; up to {max(copies)} bits; {FAINT} suffice"
+    yield _row("hazy: copies by their hash", share, f">= {FULL_TARGET}", share >= FULL_TARGET, note)
+    wrong = sum(distance <= FAINT for distance in parts)
+    note = f"of {len(parts)}; from {min(parts)} bits"
+    yield _row("hazy: captions and frames taken for copies", wrong, "0", wrong == 0, note)
+
+
+def _hash(content: bytes) -> Pdq:
+    return hash_of(decode(content, lambda w, h: LONGEST_SIDE))
 
 
 def _row(metric: str, value: Any, target: str, met: bool, note: str) -> dict[str, Any]:

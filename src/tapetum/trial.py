@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.decode import decode
+from tapetum.detectors import landmarks, logos, web
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.keypoints import KeypointDetector
-from tapetum.detectors.web import hash_of
 from tapetum.errors import ImageError, InvalidGallery
-from tapetum.gallery import Galleries, Gallery, unit
+from tapetum.gallery import Galleries, Gallery, Kind, unit
 from tapetum.gallery.items import file_reader, pixels_of
 from tapetum.gallery.local_features import LocalFeatures, Match, verified
 from tapetum.gallery.pdq import distances
 from tapetum.models.session import Sessions
 from tapetum.picture import Picture
+
+#: Least cosine of two keypoints' descriptors, as the recognisers have it.
+ALIKE = {Kind.LOGO: logos.SIMILAR, Kind.LANDMARK: landmarks.SIMILAR, Kind.WEB: web.ALIKE}
 
 #: Nearest references looked at per gallery.
 CANDIDATES = 12
@@ -32,8 +35,8 @@ _LINES = 100  # drawn at most
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """A reference image beside the picture. ``similarity``: cosine of the embeddings; ``score``:
-    that above the background, 0..1; ``distance``: differing bits of the PDQ hashes, of 256;
-    ``match``: the homography and its keypoints, if there is one."""
+    that above the background, 0..1, none of a reference image without one; ``distance``: differing
+    bits of the PDQ hashes, of 256; ``match``: the homography and its keypoints, if there is one."""
 
     gallery: Gallery
     entry: str
@@ -41,7 +44,7 @@ class Candidate:
     source: str
     digest: str
     similarity: float
-    score: float
+    score: float | None
     distance: int
     match: Match | None
 
@@ -67,14 +70,17 @@ class Trial:
         """The nearest reference images of all ``galleries``, most keypoints in agreement first."""
         embedding = unit(self._classifier.detect([picture])[0].embedding)
         features = self._keypoints.detect([picture])[0].features
-        hashes = hash_of(picture).hashes[:1]
+        hashes = web.hash_of(picture).hashes[:1]
         found = []
         for gallery in galleries:
             for near in self._galleries.nearest(gallery, embedding, CANDIDATES):
                 rows = dict(self._galleries.references(gallery, near.entry))
-                reference = rows[near.reference]
+                reference, its = rows[near.reference], near.calibration
                 code = np.frombuffer(reference.pdq, dtype=np.uint8)[None]
-                held = LocalFeatures.unpacked(reference.features) if reference.features else None
+                match = None
+                if reference.features:
+                    held = LocalFeatures.unpacked(reference.features)
+                    match = verified(features, held, ALIKE[gallery.kind])
                 found.append(
                     Candidate(
                         gallery=gallery,
@@ -83,9 +89,9 @@ class Trial:
                         source=reference.source,
                         digest=reference.digest,
                         similarity=near.similarity,
-                        score=near.calibration.score(near.similarity),
+                        score=its.score(near.similarity) if its.deviation else None,
                         distance=int(distances(hashes, code)[0, 0]),
-                        match=None if held is None else verified(features, held),
+                        match=match,
                     )
                 )
         return sorted(found, key=lambda one: (-one.inliers, -one.similarity, one.entry))

@@ -96,3 +96,19 @@ def test_settings_reach_a_command_from_the_environment(run, put, monkeypatch):
     bucket.mkdir(parents=True)
     run("annotate", "a.jpg", "--features", "IMAGE_PROPERTIES", "--output", "gs://bucket/")
     assert [file.name for file in bucket.iterdir()] == ["output-1-to-1.json"]
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "1"), ("3", "3")])
+def test_linear_algebra_has_one_thread_unless_told_otherwise(given, kept):
+    """It is read as NumPy is imported, so it must be set before."""
+    program = (
+        "import os, sys; from tapetum.cli import main; assert 'numpy' not in sys.modules\n"
+        "main(['models']); print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    if given is not None:
+        environment["OPENBLAS_NUM_THREADS"] = given
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == kept

@@ -121,6 +121,51 @@ def test_a_symbol_is_found_light_on_dark_and_dark_on_light(galleries, swapped):
     assert found(galleries, flat=SymbolPoints(seen(21, keep=4), seen())) == ()
 
 
+def test_the_score_grows_with_the_keypoints_that_agree(galleries):
+    flat = [
+        found(galleries, flat=SymbolPoints(seen(21, keep=keep), seen()))[0].score
+        for keep in (9, 14, 40)
+    ]
+    assert 0.9 < flat[0] < flat[1] < flat[2] < 1
+    own = [found(galleries, seen(0, keep=keep))[0].score for keep in (16, 24, 60)]
+    assert 0.5 < own[0] < own[1] < own[2] < 1
+
+
+@pytest.mark.parametrize(("moved", "names"), [(0, ["Visa"]), (400, ["Visa", "Target"])])
+def test_a_symbol_inside_a_surer_one_is_a_part_of_it(galleries, moved, names):
+    sure, weak = features(20), features(21)
+    there = np.array([[1, 0, moved], [0, 1, 0], [0, 0, 1]]) @ PLACE
+    parts = [(sure, PLACE, 60), (weak, there, 20)]
+    places = [
+        cv2.perspectiveTransform(mark.points[np.newaxis], place)[0][:keep]
+        for mark, place, keep in parts
+    ]
+    described = np.concatenate([mark.descriptors[:keep] for mark, _, keep in parts])
+    flat = LocalFeatures(np.concatenate(places), described, (900, 900))
+    found_names = [logo.name for logo in found(galleries, flat=SymbolPoints(flat, seen()))]
+    assert found_names == names
+
+
+@pytest.mark.parametrize(
+    ("word", "confidence", "is_named"),
+    [
+        ("TARBELL", 0.95, False),
+        ("TARGET", 0.95, True),
+        ("TARGFT", 0.95, True),
+        ("TARG", 0.95, True),
+        ("O", 0.95, True),
+        ("TARBELL", 0.6, True),
+    ],
+)
+def test_letters_that_are_read_are_no_symbol_of_another_name(galleries, word, confidence, is_named):
+    around = ((0.0, 0.0), (900.0, 0.0), (900.0, 900.0), (0.0, 900.0))
+    symbols = tuple(Symbol(c, around, confidence) for c in word)
+    lines = TextLines((Line(around, (Word(around, symbols, confidence),), confidence),))
+    flat = SymbolPoints(seen(21, keep=30), seen())
+    logos = found(galleries, lines=lines, flat=flat)
+    assert ("Target" in [logo.name for logo in logos]) == is_named
+
+
 def test_a_word_mark_that_is_a_symbol_too_is_one_logo(galleries):
     home = features(20)
     moved = cv2.perspectiveTransform(home.points[np.newaxis], np.diag([1.0, 0.25, 1.0]))[0]
@@ -143,6 +188,16 @@ def test_a_damaged_row_does_not_silence_the_others(galleries, caplog):
     galleries.put(OURS, [(Entry("damaged"), [damaged])])
     assert [logo.name for logo in found(galleries, seen(0))] == ["Acme"]
     assert "add the image again" in caplog.text
+
+
+def test_an_empty_gallery_and_a_blank_reference_say_nothing():
+    galleries = MemoryGalleries()
+    galleries.create(OURS)
+    assert found(galleries, seen(0)) == ()
+    galleries.put(OURS, [(Entry("blank"), [replace(reference(0), features=b"")])])
+    assert found(galleries, seen(0)) == ()
+    galleries.put(OURS, [(Entry("acme"), [reference(0)])])
+    assert [logo.name for logo in found(galleries, seen(0))] == ["acme"]
 
 
 def test_a_project_sees_its_own_logos_and_everyones(galleries):

@@ -364,9 +364,16 @@ def test_only_answers_that_were_given_count(tmp_path):
 def test_a_crawl_cut_short_gives_what_came_before(tmp_path, name, share):
     noisy = [(url, kind, body + bytes(range(256)) * 9) for url, kind, body in RECORDS]
     whole = warc(tmp_path / name, noisy).read_bytes()
-    (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
+    cut = int(len(whole) * share)
+    (tmp_path / name).write_bytes(whole[:cut])
     items, problems = parted(crawls.items([tmp_path / name]))
     assert len(problems) == 1
+    before = tmp_path / f"before-{name}"
+    ends = [len(warc(before, noisy[:count]).read_bytes()) for count in range(1, len(noisy))]
+    whole_before = [url for (url, _, _), end in zip(noisy, ends, strict=False) if end <= cut]
+    images = {url for url in whole_before if url.endswith(".png")}
+    assert images <= {item.source for item in items}
+    assert images or share < 0.7
     assert "What came before is kept" in problems[0].message
     bodies = {url: body for url, _, body in noisy}
     for item in items:

@@ -101,7 +101,9 @@ def test_an_index_of_mostly_removed_rows_is_made_anew(tmp_path, made, small_flat
     assert not list(path.with_name(f"{path.name}-index").glob("*.usearch"))
 
 
-@pytest.mark.parametrize("harm", ["half", "one byte short", "empty", "garbage", "flipped", "seal"])
+@pytest.mark.parametrize(
+    "harm", ["half", "one byte short", "empty", "garbage", "flipped", "seal", "other model"]
+)
 def test_a_broken_index_is_made_anew_and_said_so(tmp_path, made, small_flat, caplog, harm):
     path = tmp_path / "g.sqlite"
     filled(path, made).tend(CRAWL)
@@ -114,6 +116,7 @@ def test_a_broken_index_is_made_anew_and_said_so(tmp_path, made, small_flat, cap
         "garbage": b"\xff" * len(whole),
         "flipped": whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
         "seal": whole.replace(b'"count": 80', b'"count": 81'),
+        "other model": whole.replace(MODEL.encode(), b"n" * len(MODEL)),
     }[harm]
     assert broken != whole
     index.write_bytes(broken)

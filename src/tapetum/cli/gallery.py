@@ -226,8 +226,9 @@ def _test(options: argparse.Namespace) -> int:
         candidates = trial.candidates(picture, seen)
     table = Table("gallery", "entry", "similarity", "above background", "inliers", "PDQ bits")
     for one in candidates:
+        above = "" if one.score is None else f"{one.score:.2f}"
         table.add_row(
-            one.gallery.name, one.name or one.entry, f"{one.similarity:.3f}", f"{one.score:.2f}",
+            one.gallery.name, one.name or one.entry, f"{one.similarity:.3f}", above,
             str(one.inliers), str(one.distance),
         )  # fmt: skip
     _console().print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import math
 import threading
@@ -33,12 +34,19 @@ LEAST = 14
 """Keypoints that must agree. Of 650 pairs of a picture and a mark that is not in it, none had more
 than 12."""
 
-SCALE = 12.0
-"""``1 - exp(-n / SCALE)`` is the score of n keypoints that agree."""
-
 FLAT_SIMILAR, FLAT_LEAST = 0.75, 8
-"""The same two for the symbols that ship, which are flat marks and seen as `SymbolPoints`. No other
-picture of the development set had more than 6 keypoints that agree."""
+"""The same two for the symbols that ship, which are flat marks and seen as `SymbolPoints`. No
+clean photograph of the development set had more than 6 keypoints that agree; lettering has up to
+12, hence `READ`."""
+
+SYMBOL, REFERENCE = (4.451, -6.975), (6.562, -17.125)
+"""Slope and intercept of ``logit p`` over ln n, p the probability that n agreeing keypoints are
+right: of a symbol that ships, and of a gallery's reference image. Fitted to pictures made by
+`bench/quality/logo_scores.py`. Of names it found right what the reader's confidence says."""
+
+READ, LETTERS, LIKE = 0.9, 3, 0.75
+"""A line of text is lettering, not a part of a symbol, when the reader is so sure of it, it has so
+many letters, and is less like the symbol's name than this (of their letters, in order)."""
 
 VERIFIED = 15
 """Reference images whose geometry is looked at, those with the most similar keypoints."""
@@ -55,12 +63,14 @@ Point = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class FoundLogo:
     """``name`` and ``mid`` (often empty) of a logo at ``outline``: x and y in pixels of the
-    full-size upright image, clockwise. ``score``: 0..1."""
+    full-size upright image, clockwise. ``score``: 0..1, the probability that it is this logo.
+    ``inliers``: keypoints in agreement, 0 for a name."""
 
     name: str
     mid: str
     score: float
     outline: tuple[Point, ...]
+    inliers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,7 @@ class LogoRecogniser:
         """
         symbols = [
             *self._symbols(picture, signals.of(Keypoints).features),
-            *self._flat_symbols(signals.of(SymbolPoints)),
+            *self._flat_symbols(signals.of(SymbolPoints), signals.of(TextLines)),
         ]
         named = {key(symbol.name) for symbol in symbols}
         marks = word_marks(signals.of(TextLines), self._brands, picture.width, picture.height)
@@ -129,25 +139,35 @@ class LogoRecogniser:
                 match = verified(reference, features, SIMILAR)
                 if match is None or match.inliers < LEAST:
                     continue
-                score = 1 - math.exp(-match.inliers / SCALE)
+                score = _probability(match.inliers, *REFERENCE)
                 if entry_key not in best or score > best[entry_key].score:
                     entry = self._galleries.entry(gallery, entry_key)
                     outline = _outline(reference.size, match.homography, features.size)
                     name = entry.name or entry.key
-                    best[entry_key] = FoundLogo(name, entry.mid, score, outline)
+                    best[entry_key] = FoundLogo(name, entry.mid, score, outline, match.inliers)
             yield from best.values()
 
-    def _flat_symbols(self, points: SymbolPoints) -> Iterator[FoundLogo]:
-        best: dict[str, FoundLogo] = {}
-        for features in (points.plain, points.swapped):
-            for name, reference in self._flat.likely(features, FLAT_SIMILAR):
-                match = verified(reference, features, FLAT_SIMILAR)
-                if match is not None and match.inliers >= FLAT_LEAST:
-                    score = 1 - math.exp(-match.inliers / SCALE)
-                    if name not in best or score > best[name].score:
-                        outline = _outline(reference.size, match.homography, features.size, MARGIN)
-                        best[name] = FoundLogo(name, "", score, outline)
-        yield from best.values()
+    def _flat_symbols(self, points: SymbolPoints, text: TextLines) -> Iterator[FoundLogo]:
+        """Surest first. Keypoints inside a surer symbol speak for that one only: brands of one
+        house share a name or a mark. And letters resemble letters: keypoints of a line of text
+        that is read as something else speak for nothing."""
+        matches = [
+            (name, reference.size, match)
+            for features in (points.plain, points.swapped)
+            for name, reference in self._flat.likely(features, FLAT_SIMILAR)
+            if (match := verified(reference, features, FLAT_SIMILAR)) is not None
+            and match.inliers >= FLAT_LEAST
+        ]
+        read = [(key(line.text), line.quad) for line in text.lines if line.confidence >= READ]
+        surer: dict[str, FoundLogo] = {}
+        for name, size, match in sorted(matches, key=lambda one: (-one[2].inliers, one[0])):
+            taken = [symbol.outline for symbol in surer.values()]
+            taken += [quad for spelling, quad in read if not _may_say(spelling, key(name))]
+            if name not in surer and _outside(match.second, taken) >= FLAT_LEAST:
+                outline = _outline(size, match.homography, points.plain.size, MARGIN)
+                score = _probability(match.inliers, *SYMBOL)
+                surer[name] = FoundLogo(name, "", score, outline, match.inliers)
+        yield from surer.values()
 
     def _index(self, gallery: Gallery) -> _Index:
         size = self._galleries.size(gallery)
@@ -211,6 +231,10 @@ def _kept(galleries: Galleries, gallery: Gallery) -> Iterator[tuple[str, LocalFe
         after = page[-1].key
 
 
+def _probability(inliers: int, slope: float, intercept: float) -> float:
+    return 1 / (1 + math.exp(-slope * math.log(inliers) - intercept))
+
+
 def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
     """Whether both are of one name at one place."""
     if key(logo.name) != key(other.name):
@@ -218,6 +242,22 @@ def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
     a, b = (np.array(one.outline, dtype=np.float64) for one in (logo, other))
     low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
     return bool((high > low).all())
+
+
+def _may_say(spelling: str, name: str) -> bool:
+    """Whether what was read as ``spelling`` may be ``name`` or a part of it, a letter misread."""
+    if len(spelling) < LETTERS or spelling in name or name in spelling:
+        return True
+    return difflib.SequenceMatcher(None, spelling, name).ratio() >= LIKE
+
+
+def _outside(points: NDArray[np.float32], outlines: Iterable[tuple[Point, ...]]) -> int:
+    """How many of ``points`` (``[n, 2]``) are in none of ``outlines``."""
+    shapes = [np.array(outline, dtype=np.float32) for outline in outlines]
+    return sum(
+        all(cv2.pointPolygonTest(shape, (float(x), float(y)), False) < 0 for shape in shapes)
+        for x, y in points
+    )
 
 
 def _outline(
