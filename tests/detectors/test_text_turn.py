@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from tapetum.detectors.text_characters import Character
 from tapetum.detectors.text_lines import LineFinder
-from tapetum.detectors.text_recognition import Character, LineReader, Reading
+from tapetum.detectors.text_recognition import LineReader, Reading
 from tapetum.detectors.text_turn import Quad, as_it_lay, page_turn, upright
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions

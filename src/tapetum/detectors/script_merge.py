@@ -13,7 +13,8 @@ import numpy as np
 
 from tapetum.detectors.script_line import DOUBTFUL_CONFIDENCE, Placed, ScriptLine, text_of
 from tapetum.detectors.scripts import RIGHT_TO_LEFT, KnownLanguage, script_of
-from tapetum.detectors.text_recognition import Character, Reading
+from tapetum.detectors.text_characters import Character
+from tapetum.detectors.text_recognition import Reading
 
 SURE_WORD = 0.7
 """Letters of the script in a word with less confidence may be other letters misread."""

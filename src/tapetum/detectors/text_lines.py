@@ -33,7 +33,7 @@ FIRST_PIXELS = 600_000
 """Of the first look. Lettering of a cap height of 10 pixels in a picture of `MOST_PIXELS` still
 shows there as specks (measured on eleven photographs)."""
 
-LEGIBLE = 20.0
+LEGIBLE = 22.0
 """Height of a grown line, in pixels of the network's input, from which the look that found it will
 do; about 1.4 times the height of its letters. Smaller ones are looked at again, larger."""
 

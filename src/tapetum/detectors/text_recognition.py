@@ -1,26 +1,20 @@
-"""Reading one line: the recogniser network, its CTC output, and where each character stands."""
+"""Reading one line: the recogniser network and its CTC output."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby, islice, pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.text_characters import COLUMN, LINE_HEIGHT, Character, Peak, words_of
 from tapetum.detectors.text_vertical import may_be_vertical, stood_up
 from tapetum.errors import ModelError
 from tapetum.models.session import Sessions
 
 NETWORK = "ppocr-v6-recogniser"
-
-LINE_HEIGHT = 48
-"""Pixels; the network's input height."""
-
-COLUMN = 8
-"""Pixels of the 48-pixel line behind one column of the network's output."""
 
 NARROWEST, WIDEST = 48, 6400
 """Bounds of the network's input width, in pixels. A longer line is squeezed into the widest.
@@ -51,25 +45,6 @@ MAYBE_UPRIGHT = 3.0
 BLANK = 0
 """The CTC class that stands for nothing."""
 
-INK_MARGIN = 6
-"""Rows of the 48-pixel line above and below that belong to its surroundings."""
-
-EMPTY = 0.2
-"""A column with less of the line's contrast holds no ink."""
-
-NEARER = 1e-4
-"""What a pixel of distance counts for beside ink: it decides between columns equally empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Character:
-    """One visible character; ``start`` < ``end`` are 0..1 along the line's quadrilateral."""
-
-    text: str
-    start: float
-    end: float
-    confidence: float
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -89,15 +64,6 @@ class Reading:
     @property
     def text(self) -> str:
         return " ".join("".join(character.text for character in word) for word in self.words)
-
-
-@dataclass(frozen=True, slots=True)
-class _Peak:
-    """One decoded character, spaces too: its place in pixels of the 48-pixel line."""
-
-    text: str
-    centre: float
-    confidence: float
 
 
 class LineReader:
@@ -143,13 +109,13 @@ class LineReader:
 
     def _read(self, pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> Reading | None:
         line = _straighten(pixels, quad)
-        words = _words(self._peaks(line), line)
+        words = words_of(self._peaks(line), line)
         if not words:
             return None
         sure = [character.confidence for word in words for character in word]
         return Reading(quad, words, float(np.mean(sure)))
 
-    def _peaks(self, line: NDArray[np.uint8]) -> list[_Peak]:
+    def _peaks(self, line: NDArray[np.uint8]) -> list[Peak]:
         (output,) = self._sessions.load(NETWORK).run(_network_input(line))
         return _decode(output[0], self._alphabet)
 
@@ -202,7 +168,7 @@ def _network_input(line: NDArray[np.uint8]) -> NDArray[np.float32]:
     return planes
 
 
-def _decode(output: NDArray[np.float32], alphabet: list[str]) -> list[_Peak]:
+def _decode(output: NDArray[np.float32], alphabet: list[str]) -> list[Peak]:
     """Greedy CTC decoding of ``T×C`` probabilities: repeats merged, blanks dropped.
 
     A character's confidence is the highest probability of its columns, its centre their middle.
@@ -218,7 +184,7 @@ def _decode(output: NDArray[np.float32], alphabet: list[str]) -> list[_Peak]:
     seen = best[starts] != BLANK
     highest = np.maximum.reduceat(sure, starts).clip(max=1)
     return [
-        _Peak(alphabet[index], centre, confidence)
+        Peak(alphabet[index], centre, confidence)
         for index, centre, confidence in zip(
             best[starts][seen].tolist(),
             (COLUMN * (starts + ends) / 2)[seen].tolist(),
@@ -226,121 +192,3 @@ def _decode(output: NDArray[np.float32], alphabet: list[str]) -> list[_Peak]:
             strict=True,
         )
     ]
-
-
-def _words(peaks: list[_Peak], line: NDArray[np.uint8]) -> tuple[tuple[Character, ...], ...]:
-    """The peaks of a line cut at its spaces, each character with its stretch of the line.
-
-    Peaks miss the middle of their letter by up to one and a half columns (measured), so the line's
-    ink has the last word about where words begin and end.
-    """
-    groups = [list(group) for space, group in groupby(peaks, _is_space) if not space]
-    if not groups:
-        return ()
-    ink = _ink(line)
-    width = len(ink)
-    runs = _empty_runs(ink)
-    starts, ends = [], []
-    for before, after in pairwise([None, *groups, None]):
-        # Between two words the gap may begin a column before the peaks say; at the ends of the
-        # line that would let it slip in between the outermost two letters.
-        low = before[-1].centre - (COLUMN if after else 0) if before else 0.0
-        high = after[0].centre + (COLUMN if before else 0) if after else float(width)
-        left, right = _gap(ink, runs, low, high)
-        ends.append(left)
-        starts.append(right)
-    spans = [_span(*word) for word in zip(groups, starts[:-1], ends[1:], strict=True)]
-    between = iter(_borders(groups, spans, ink))
-    words = []
-    for group, (start, end) in zip(groups, spans, strict=True):
-        borders = [start, *islice(between, len(group) - 1), end]
-        if any(a >= b for a, b in pairwise(borders)):
-            borders = [start + (end - start) * i / len(group) for i in range(len(group) + 1)]
-        words.append(
-            tuple(
-                Character(peak.text, a / width, b / width, peak.confidence)
-                for peak, (a, b) in zip(group, pairwise(borders), strict=True)
-            )
-        )
-    return tuple(words)
-
-
-def _is_space(peak: _Peak) -> bool:
-    return peak.text.isspace()
-
-
-def _ink(line: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Contrast of each column of ``line``, 0 (empty) to 1 (a stroke as strong as the line has).
-
-    The outer rows are left out: they hold the lines above and below.
-    """
-    grey = np.asarray(cv2.cvtColor(line, cv2.COLOR_RGB2GRAY), dtype=np.float32)
-    grey = grey[INK_MARGIN:-INK_MARGIN]
-    contrast = grey.max(axis=0) - grey.min(axis=0)
-    ordered = np.sort(contrast)
-    weak, strong = ordered[len(ordered) // 50], ordered[len(ordered) * 9 // 10]
-    ink = (contrast - weak) / max(float(strong - weak), 1.0)
-    return np.asarray(ink.clip(0, 1), dtype=np.float32)
-
-
-def _empty_runs(ink: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """The stretches of empty columns, (start, end) each; beyond its ends a line is empty."""
-    empty = np.concatenate(([True], ink < EMPTY, [True]))
-    turns = np.flatnonzero(np.diff(empty, prepend=False, append=False)).tolist()
-    return [(start - 1, end - 1) for start, end in zip(turns[::2], turns[1::2], strict=True)]
-
-
-def _gap(
-    ink: NDArray[np.float32], runs: list[tuple[int, int]], low: float, high: float
-) -> tuple[float, float]:
-    """Where the empty stretch around ``low`` to ``high``, in columns of ``ink``, starts and ends.
-
-    The widest of the empty ``runs`` of which a part lies between the two. Where there is none,
-    the emptiest column.
-    """
-    width = len(ink)
-    first = min(max(int(low), 0), width - 1)
-    last = min(max(int(high), first + 1), width)
-    # The empty surroundings count as one column at each end.
-    first, last = first - (first == 0), last + (last == width)
-    inside = [(start, end) for start, end in runs if start < last and end > first]
-    if inside:
-        start, end = max(inside, key=lambda run: run[1] - run[0])
-        return max(0.0, float(start)), min(float(width), float(end))
-    emptiest = float(first + np.argmin(ink[first:last]))
-    return emptiest, emptiest
-
-
-def _span(group: list[_Peak], start: float, end: float) -> tuple[float, float]:
-    """Where a word starts and ends: as the ink says, unless that contradicts its peaks."""
-    count = len(group)
-    if end - start < count:
-        # Half a column to each side of the peaks is all that is known.
-        start = min(start, group[0].centre - COLUMN / 2)
-        end = max(end, group[-1].centre + COLUMN / 2, start + count)
-    return start, end
-
-
-def _borders(
-    groups: list[list[_Peak]], spans: list[tuple[float, float]], ink: NDArray[np.float32]
-) -> list[float]:
-    """Where each word's characters meet, the words one after the other: the emptiest column near
-    the middle between two peaks; among equals the nearest."""
-    pairs = [
-        (one.centre, other.centre, start, end)
-        for group, (start, end) in zip(groups, spans, strict=True)
-        for one, other in pairwise(group)
-    ]
-    if not pairs:
-        return []
-    before, after, start, end = np.array(pairs)[:, :, np.newaxis].swapaxes(0, 1)
-    middle = (before + after) / 2
-    reach = np.minimum(COLUMN, (after - before) / 2)
-    near = np.floor(middle).astype(int) + np.arange(-COLUMN, COLUMN + 1)
-    allowed = (near > start) & (near + 1 < end) & (near >= 0) & (near < len(ink))
-    allowed &= (near > middle - reach - 1) & (near <= middle + reach)
-    away = np.abs(near + 0.5 - middle)
-    cost = np.where(allowed, ink[near.clip(0, len(ink) - 1)] + NEARER * away, np.inf)
-    best = near[np.arange(len(near)), cost.argmin(axis=1)] + 0.5
-    found: list[float] = np.where(allowed.any(axis=1), best, middle[:, 0]).tolist()
-    return found
