@@ -17,6 +17,9 @@ from bench.rows import Row
 
 MEBIBYTE = 2**20
 
+#: Pages of the PDFs that are read, which takes a hundred times as long.
+_READ = 40, 200
+
 # A child begins with the peak of the process that started it, so a small one has to: run the
 # command given, then print its exit code and its peak.
 _STARTER = """
@@ -39,21 +42,25 @@ def measure(files: Sequence[Path], small: int, large: int) -> list[Row]:
 
 def measure_pages(photo: Path, small: int, large: int) -> list[Row]:
     """Peak memory of ``tapetum annotate`` and its renderers over a PDF of ``large`` pages."""
-    few, many = (_peak_of_pages(photo, count) for count in (small, large))
+    few, many = (_peak_of_pages(photo, count, "IMAGE_PROPERTIES") for count in (small, large))
+    read = [_peak_of_pages(photo, count, "TEXT_DETECTION") for count in _READ]
     return [
         Row(f"memory: PDF of {large:,} pages", many / MEBIBYTE, "MiB", at_most=600,
             note=f"with renderers, IMAGE_PROPERTIES, which has no model; {small:,} pages: "
             f"{few / MEBIBYTE:.0f} MiB"),
+        Row("memory: growth with pages that are read", read[1] / read[0] - 1, "", at_most=0.10,
+            note=f"TEXT_DETECTION, a PDF of {_READ[1]} pages beside {_READ[0]}; "
+            f"{read[1] / MEBIBYTE:.0f} MiB"),
     ]  # fmt: skip
 
 
-def _peak_of_pages(photo: Path, count: int) -> float:
+def _peak_of_pages(photo: Path, count: int, feature: str) -> float:
     """Bytes of resident memory of the process and its children, at most at one time."""
     with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
         document = Path(folder) / "pages.pdf"
         document.write_bytes(pages.pdf_of(photo, count))
         command = [sys.executable, "-m", "tapetum", "annotate", os.fspath(document)]
-        command += ["--features", "IMAGE_PROPERTIES", "--output", f"{folder}/out"]
+        command += ["--features", feature, "--output", f"{folder}/out"]
         with subprocess.Popen(
             [*command, "--data-dir", folder], stderr=subprocess.PIPE, text=True
         ) as ran:
