@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -51,7 +51,7 @@ def test_a_flat_picture_is_equally_important_everywhere(level, height, width):
     assert importance.min() == importance.max()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.data_too_large])
 @given(
     arrays.arrays(
         np.uint8, st.tuples(st.integers(1, 90), st.integers(1, 90), st.just(3)), fill=st.nothing()
