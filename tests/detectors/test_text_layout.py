@@ -489,7 +489,7 @@ def holds(quad: Quad, point: Point) -> bool:
     middle = (x0 + x2) / 2, (y0 + y2) / 2
     for (ax, ay), (bx, by) in (((x0, y0), (x1, y1)), ((x0, y0), (x3, y3))):
         length = math.hypot(bx - ax, by - ay)
-        if length > 0:
+        if length > 1e-6:  # what is shorter has no direction but that of its rounding
             off = ((x - middle[0]) * (bx - ax) + (y - middle[1]) * (by - ay)) / length
             if abs(off) > length / 2 + 1e-3:
                 return False
