@@ -49,6 +49,22 @@ def test_a_sign_on_its_head_tells_it_too(reader: PageReader) -> None:
     assert reader._closer_look(pixels, found) == 180
 
 
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_word_as_high_as_wide_is_read_whichever_way_it_lies(
+    reader: PageReader, degrees: int
+) -> None:
+    font = ImageFont.load_default(size=90)
+    word = Image.new("RGB", (int(font.getlength("PARK")) + 8, 110), "#405060")
+    ImageDraw.Draw(word).text((4, 4), "PARK", font=font, fill="#f0f0e0")
+    image = Image.new("RGB", (1280, 720), "#405060")
+    image.paste(word.resize((80, 80)), (600, 340))
+
+    found, turn = reader.read(np.ascontiguousarray(np.rot90(np.asarray(image), -degrees // 90)))
+
+    assert turn == degrees
+    assert [reading.text for _, reading in found if reading is not None] == ["PARK"]
+
+
 def test_a_picture_without_text_has_no_turn(reader: PageReader) -> None:
     noise = np.random.default_rng(5).integers(0, 256, (600, 800, 3), dtype=np.uint8)
     speck = np.array([[390, 290], [420, 290], [420, 310], [390, 310]], dtype=np.float32)
