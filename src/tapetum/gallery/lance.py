@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from tapetum.gallery import (
     DIMENSIONS,
-    EVERYONE,
     MOST_MENTIONS,
     Copy,
     Entry,
@@ -53,7 +52,7 @@ from tapetum.gallery.lance_rows import (
     mention_of,
     reference_of,
 )
-from tapetum.gallery.rules import check_name, merged, no_entry, no_gallery
+from tapetum.gallery.rules import check_name, merged, named, no_entry, seen
 from tapetum.gallery.search import FEWEST, FLAT_ROWS, OVERFETCH
 
 log = logging.getLogger(__name__)
@@ -93,19 +92,10 @@ class LanceGalleries(Galleries):
         self._place.drop(gallery)
 
     def find(self, project: str, name: str) -> Gallery:
-        for gallery in reversed(self.visible(project)):  # everyone's come first
-            if gallery.name == name:
-                return gallery
-        raise no_gallery(name, project)
+        return named(self.visible(project), project, name)
 
     def visible(self, project: str | None = None, kind: Kind | None = None) -> list[Gallery]:
-        found = [
-            gallery
-            for gallery in self._place.names()
-            if project is None or gallery.project in (project, EVERYONE)
-            if kind is None or gallery.kind is kind
-        ]
-        return sorted(found, key=lambda gallery: (gallery.project, gallery.name))
+        return seen(self._place.names(), project, kind)
 
     # --- Entries ------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.gallery import (
-    EVERYONE,
     MOST_MENTIONS,
     Copy,
     Entry,
@@ -24,7 +23,7 @@ from tapetum.gallery import (
 )
 from tapetum.gallery.flat import Flat
 from tapetum.gallery.pdq import LEAST_QUALITY
-from tapetum.gallery.rules import check_name, exists, merged, no_entry, no_gallery
+from tapetum.gallery.rules import check_name, exists, merged, named, no_entry, no_gallery, seen
 
 
 @dataclass(slots=True)
@@ -60,21 +59,11 @@ class MemoryGalleries(Galleries):
             del self._galleries[gallery]
 
     def find(self, project: str, name: str) -> Gallery:
-        for owner in (project, EVERYONE):
-            for gallery in self.visible(owner):
-                if (gallery.project, gallery.name) == (owner, name):
-                    return gallery
-        raise no_gallery(name, project)
+        return named(self.visible(project), project, name)
 
     def visible(self, project: str | None = None, kind: Kind | None = None) -> list[Gallery]:
         with self._lock:
-            found = [
-                gallery
-                for gallery in self._galleries
-                if project is None or gallery.project in (project, EVERYONE)
-                if kind is None or gallery.kind is kind
-            ]
-        return sorted(found, key=lambda gallery: (gallery.project, gallery.name))
+            return seen(self._galleries, project, kind)
 
     def put(self, gallery: Gallery, entries: Sequence[tuple[Entry, Sequence[Reference]]]) -> int:
         added = 0

@@ -1,12 +1,14 @@
-"""What every implementation of `Galleries` does alike: names that will do, and merging."""
+"""What every implementation of `Galleries` does alike: names that will do, who sees what, and
+merging."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields, replace
 
 from tapetum.errors import EntryNotFound, GalleryExists, GalleryNotFound, InvalidGallery
-from tapetum.gallery import EVERYONE, Entry, Gallery
+from tapetum.gallery import EVERYONE, Entry, Gallery, Kind
 
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f][^/\x00-\x1f\x7f]{0,99}")
 
@@ -18,6 +20,26 @@ def check_name(gallery: Gallery) -> None:
             f"{gallery.name!r} is no name for a gallery: 1 to 100 characters, no slashes or "
             "control characters."
         )
+
+
+def seen(galleries: Iterable[Gallery], project: str | None, kind: Kind | None) -> list[Gallery]:
+    """Those of ``galleries`` that `Galleries.visible` gives."""
+    found = [
+        gallery
+        for gallery in galleries
+        if project is None or gallery.project in (project, EVERYONE)
+        if kind is None or gallery.kind is kind
+    ]
+    return sorted(found, key=lambda gallery: (gallery.project, gallery.name))
+
+
+def named(visible: list[Gallery], project: str, name: str) -> Gallery:
+    """The one that `Galleries.find` gives of those that are ``visible`` to ``project``. Raises
+    `GalleryNotFound`."""
+    for gallery in reversed(visible):  # everyone's come first
+        if gallery.name == name:
+            return gallery
+    raise no_gallery(name, project)
 
 
 def merged(old: Entry, new: Entry) -> Entry:

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.gallery import (
-    EVERYONE,
     MOST_MENTIONS,
     Calibration,
     Copy,
@@ -31,7 +30,7 @@ from tapetum.gallery import (
     Reference,
     Size,
 )
-from tapetum.gallery.rules import check_name, exists, merged, no_entry, no_gallery
+from tapetum.gallery.rules import check_name, exists, merged, named, no_entry, no_gallery, seen
 
 _AT_ONCE = 500  # values in one question
 
@@ -117,20 +116,13 @@ class SqlGalleries(Galleries):
         self._dropped(number)
 
     def find(self, project: str, name: str) -> Gallery:
-        for gallery in reversed(self.visible(project)):  # everyone's come first
-            if gallery.name == name:
-                return gallery
-        raise no_gallery(name, project)
+        return named(self.visible(project), project, name)
 
     def visible(self, project: str | None = None, kind: Kind | None = None) -> list[Gallery]:
         with self._read() as rows:
             found = rows.execute("SELECT project, name, kind FROM galleries").fetchall()
-        return [
-            Gallery(name, Kind(of_kind), owner)
-            for owner, name, of_kind in sorted(found)
-            if project is None or owner in (project, EVERYONE)
-            if kind is None or of_kind == kind.value
-        ]
+        galleries = (Gallery(name, Kind(of_kind), owner) for owner, name, of_kind in found)
+        return seen(galleries, project, kind)
 
     # --- Entries ------------------------------------------------------------------------------
 
