@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
 
-from tapetum.gallery import DIMENSIONS, Calibration, Reference, unit
+from tapetum.gallery import DIMENSIONS, Calibration, Galleries, Gallery, Kind, Reference, unit
 
 MODEL = "m" * 64
 MakeReference = Callable[..., Reference]
@@ -35,3 +35,22 @@ def made() -> MakeReference:
         return Reference(**(fields | changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finds(made: MakeReference) -> Callable[..., bool]:
+    """Whether the entries ``e0``, ``e1``, ... of those numbers in the gallery ``crawl`` are found,
+    each by its reference image of the number."""
+
+    def found(galleries: Galleries, numbers: Iterable[int]) -> bool:
+        crawl = Gallery("crawl", Kind.WEB)
+        for n in numbers:
+            near = galleries.nearest(crawl, made(n).embedding, 3)
+            codes = np.frombuffer(made(n).pdq, dtype=np.uint8)[None]
+            if near[0].entry != f"e{n}" or near[0].similarity < 0.99:
+                return False
+            if [copy.entry for copy in galleries.copies(crawl, codes, 31)] != [f"e{n}"]:
+                return False
+        return True
+
+    return found

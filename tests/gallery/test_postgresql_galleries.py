@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
 from tapetum.errors import GalleryBroken
@@ -45,26 +44,15 @@ def filled(url: str, made, count: int = 80) -> Galleries:
     return galleries
 
 
-def finds(galleries: Galleries, made, numbers) -> bool:
-    for n in numbers:
-        near = galleries.nearest(CRAWL, made(n).embedding, 3)
-        codes = np.frombuffer(made(n).pdq, dtype=np.uint8)[None]
-        if near[0].entry != f"e{n}" or near[0].similarity < 0.99:
-            return False
-        if [copy.entry for copy in galleries.copies(CRAWL, codes, 31)] != [f"e{n}"]:
-            return False
-    return True
-
-
-def test_beyond_some_thousands_it_is_indexed(postgresql_url, asked, made, small_flat):
+def test_beyond_some_thousands_it_is_indexed(postgresql_url, asked, made, small_flat, finds):
     galleries = filled(postgresql_url, made)
     galleries.tend(CRAWL)
     galleries.tend(CRAWL)
-    assert finds(galleries, made, range(0, 80, 9))
+    assert finds(galleries, range(0, 80, 9))
     galleries.put(CRAWL, [(Entry("e900"), [made(900)])])
     galleries.remove(CRAWL, "e9")
-    assert finds(galleries, made, [0, 79, 900])
-    assert not finds(galleries, made, [9])
+    assert finds(galleries, [0, 79, 900])
+    assert not finds(galleries, [9])
     galleries.close()
     used = (
         "SELECT indexrelname, idx_scan > 0 FROM pg_stat_user_indexes "
@@ -78,14 +66,16 @@ def test_beyond_some_thousands_it_is_indexed(postgresql_url, asked, made, small_
     assert asked(used) == []
 
 
-def test_an_index_that_was_left_half_made_is_made_anew(postgresql_url, asked, made, small_flat):
+def test_an_index_that_was_left_half_made_is_made_anew(
+    postgresql_url, asked, made, small_flat, finds
+):
     galleries = filled(postgresql_url, made)
     galleries.tend(CRAWL)
     asked("UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text ~ 'near_'")
     galleries.tend(CRAWL)
     valid = "SELECT indisvalid FROM pg_index WHERE indexrelid::regclass::text ~ 'near_'"
     assert asked(valid) == [(True,)]
-    assert finds(galleries, made, [5, 50])
+    assert finds(galleries, [5, 50])
     galleries.close()
 
 
@@ -100,10 +90,10 @@ def test_rows_of_another_model_are_not_compared(postgresql_url, made):
     later.close()
 
 
-def test_broken_connections_are_made_anew(postgresql_url, asked, made):
+def test_broken_connections_are_made_anew(postgresql_url, asked, made, finds):
     galleries = filled(postgresql_url, made, 5)
     asked("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-    assert finds(galleries, made, range(5))
+    assert finds(galleries, range(5))
     galleries.close()
 
 
@@ -138,13 +128,13 @@ def test_no_pgvector_and_nobody_who_may_take_it_in(postgresql_url, asked):
         opened(url, {}, MODEL)
 
 
-def test_whoever_may_only_use_the_tables_can(postgresql_url, asked, made):
+def test_whoever_may_only_use_the_tables_can(postgresql_url, asked, made, finds):
     filled(postgresql_url, made, 3).close()
     asked("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
     asked("GRANT USAGE ON SCHEMA tapetum_galleries TO plain")
     asked("GRANT SELECT ON ALL TABLES IN SCHEMA tapetum_galleries TO plain")
     reader = opened(postgresql_url.replace("tapetum@", "plain@"), {}, MODEL)
-    assert finds(reader, made, range(3))
+    assert finds(reader, range(3))
     with pytest.raises(GalleryBroken, match="permission denied"):
         reader.remove(CRAWL, "e1")
     reader.close()
@@ -164,9 +154,9 @@ def test_tables_of_a_later_program(postgresql_url, asked, made):
         opened(postgresql_url, {}, MODEL)
 
 
-def test_pgvector_in_a_schema_of_its_own(postgresql_url, asked, made):
+def test_pgvector_in_a_schema_of_its_own(postgresql_url, asked, made, finds):
     asked('CREATE SCHEMA "odd name"')
     asked('CREATE EXTENSION vector SCHEMA "odd name"')
     galleries = filled(postgresql_url, made, 5)
-    assert finds(galleries, made, range(5))
+    assert finds(galleries, range(5))
     galleries.close()
