@@ -14,13 +14,15 @@ import cv2
 
 from bench import machine
 from bench.rows import Row
-from tapetum import app, sources, vision
-from tapetum.annotator import Annotator
-from tapetum.gallery.shipped import landmarks, symbols
+from tapetum import wiring
+from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
+from tapetum.pipeline import image_sources
+from tapetum.pipeline.annotator import Annotator
 from tapetum.stores.router import Stores
+from tapetum.vision import messages
 
 #: Part of a feature's CPU time, decoding left out, that may be spent outside ONNX Runtime.
 MOST_OUTSIDE = 0.15
@@ -32,27 +34,27 @@ def measure(files: Sequence[Path]) -> list[Row]:
     the share of CPU time inside ONNX Runtime."""
     cv2.setNumThreads(1)
     clock = _Clock()
-    run, decode = Session.run, sources.decode
+    run, decode = Session.run, image_sources.decode
     Session.run = clock.around("networks", run)  # type: ignore[method-assign]
-    sources.decode = clock.around("decoding", decode)
+    image_sources.decode = clock.around("decoding", decode)
     try:
         with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
             sessions = Sessions(Manifest.packaged())
-            recognisers = app.recognisers(
-                sessions, landmarks.load(), Brands.packaged(), symbols.load()
+            recognisers = wiring.recognisers(
+                sessions, landmarks.load(), Brands.packaged(), glyphs.load()
             )
             made = Annotator(
-                Stores(Path(folder)), app.detectors(sessions), app.features(), recognisers
+                Stores(Path(folder)), wiring.detectors(sessions), wiring.features(), recognisers
             )
             rows = [
                 row
-                for feature in app.features()
+                for feature in wiring.features()
                 for row in _of_feature(made, feature.type, files, clock)
             ]
             made.close()
     finally:
         Session.run = run  # type: ignore[method-assign]
-        sources.decode = decode
+        image_sources.decode = decode
     return rows
 
 
@@ -77,7 +79,7 @@ class _Clock:
 
 
 def _of_feature(made: Annotator, kind: int, files: Sequence[Path], clock: _Clock) -> list[Row]:
-    name = vision.Feature.Type.Name(kind)
+    name = messages.Feature.Type.Name(kind)
     requests = [_request(file, kind) for file in files]
     made.annotate(requests[0])  # loads what has to be loaded
     clock.spent.clear()
@@ -108,7 +110,7 @@ def _of_feature(made: Annotator, kind: int, files: Sequence[Path], clock: _Clock
 
 
 def _request(file: Path, kind: int) -> bytes:
-    asked = vision.BatchAnnotateImagesRequest()
+    asked = messages.BatchAnnotateImagesRequest()
     item = asked.requests.add()
     item.image.content = file.read_bytes()
     item.features.add(type_=kind)

@@ -82,7 +82,9 @@ def _resident(root: int) -> int:
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             # A child that has not begun its own program yet still shows its parent's memory.
-            renders = parent == root and b"tapetum.renderer" in (folder / "cmdline").read_bytes()
+            renders = (
+                parent == root and b"tapetum.imaging.renderer" in (folder / "cmdline").read_bytes()
+            )
             if renders or int(folder.name) == root:
                 total += int((folder / "statm").read_text().split()[1]) * mmap.PAGESIZE
         except OSError:  # it ended meanwhile

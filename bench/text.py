@@ -27,12 +27,12 @@ from rapidocr import RapidOCR
 from bench import machine, memory
 from bench.quality.text_score import Piece, Score, score, total
 from bench.rows import Row
-from tapetum.decode import decode
-from tapetum.detectors.text import TextDetector
+from tapetum.detectors.text.detector import TextDetector
 from tapetum.errors import SettingsError
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
-from tapetum.picture import Picture
 
 _PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 _COVERED = ("Latin", "Han", "Japanese")

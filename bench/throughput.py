@@ -19,13 +19,14 @@ import cv2
 
 from bench import machine
 from bench.rows import Row
-from tapetum import app, vision
-from tapetum.app import Engine
-from tapetum.decode import decode
+from tapetum import wiring
 from tapetum.features.label import LabelDetection
+from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.settings import Settings
+from tapetum.vision import messages
+from tapetum.wiring import Engine
 
 _POLL = 0.01
 
@@ -75,7 +76,7 @@ def measure(files: Sequence[Path], rounds: int) -> list[Row]:
 def _looker(sessions: Sessions) -> Callable[[Path], None]:
     """Decodes a file and runs what LABEL_DETECTION needs to be seen."""
     needs = LabelDetection().needs
-    detectors = [one for one in app.detectors(sessions) if one.signal in needs]
+    detectors = [one for one in wiring.detectors(sessions) if one.signal in needs]
 
     def side(width: int, height: int) -> int:
         return max(one.side(width, height) for one in detectors)
@@ -107,12 +108,12 @@ def _in_threads(
 
 def _batch(engine: Engine, files: Sequence[Path], output: str) -> machine.Stretch:
     """One operation as ``tapetum annotate`` starts it, from start to its end."""
-    request = vision.AsyncBatchAnnotateImagesRequest()
+    request = messages.AsyncBatchAnnotateImagesRequest()
     request.output_config.gcs_destination.uri = output
     for file in files:
         item = request.requests.add()
         item.image.source.image_uri = os.fspath(file)
-        item.features.add(type_=vision.Feature.LABEL_DETECTION)
+        item.features.add(type_=messages.Feature.LABEL_DETECTION)
     with machine.timed() as stretch:
         name = engine.service.start(request).name
         while True:

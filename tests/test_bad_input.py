@@ -14,7 +14,7 @@ import pytest
 from google.cloud import vision_v1
 from PIL import Image
 
-from tapetum import app
+from tapetum import wiring
 
 BAD = (3, "Bad image data.")
 TOO_LARGE = (3, "Image too large. Please limit to 75 megapixels.")
@@ -115,7 +115,7 @@ def outcome(server, photos, request):
             requests=[
                 {
                     "image": {"source": {"image_uri": uri}},
-                    "features": [{"type_": feature.type} for feature in app.features()],
+                    "features": [{"type_": feature.type} for feature in wiring.features()],
                 }
                 for uri in expected
             ],

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tapetum import app, vision
+from tapetum import wiring
+from tapetum.vision import messages
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -34,9 +35,9 @@ def test_the_table_of_features_says_what_works():
     table = README.partition("## The eleven features")[2].partition("\n## ")[0]
     rows = [row for row in table.splitlines() if row.startswith("| ") and "_" in row]
     working = {row.split("|")[1].strip() for row in rows if row.split("|")[2].startswith(" works")}
-    names = {vision.Feature.Type.Name(feature.type) for feature in app.features()}
+    names = {messages.Feature.Type.Name(feature.type) for feature in wiring.features()}
     assert working == names
-    known = set(vision.Feature.Type.keys()) - {"TYPE_UNSPECIFIED", "PRODUCT_SEARCH"}
+    known = set(messages.Feature.Type.keys()) - {"TYPE_UNSPECIFIED", "PRODUCT_SEARCH"}
     assert {name for row in rows for name in re.findall(r"[A-Z]+_[A-Z_]+", row)} >= known
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tapetum import app
-from tapetum.door.certs import write_certificates
+from tapetum import server
 from tapetum.door.front import tls_context
 from tapetum.errors import SettingsError
+from tapetum.identity.certificates import write_certificates
 from tapetum.settings import Settings, resolve
 
 ROOT = Path(__file__).parent.parent
@@ -39,19 +39,19 @@ def test_every_test_and_part_that_is_named_is_there():
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_listening_beyond_loopback_wants_tls_and_a_question(host):
     with pytest.raises(SettingsError, match=r"tapetum certs.*--insecure-listen"):
-        app.check_listening(Settings(host=host))
+        server.check_listening(Settings(host=host))
     tls = {"tls_cert": Path("c"), "tls_key": Path("k")}
     with pytest.raises(SettingsError, match=r"--auth.*--insecure-listen"):
-        app.check_listening(Settings(host=host, **tls))
+        server.check_listening(Settings(host=host, **tls))
     with pytest.raises(SettingsError, match="tapetum certs"):
-        app.check_listening(Settings(host=host, auth="api-key"))
-    app.check_listening(Settings(host=host, auth="jwt", **tls))
-    app.check_listening(Settings(host=host, insecure_listen=True))
+        server.check_listening(Settings(host=host, auth="api-key"))
+    server.check_listening(Settings(host=host, auth="jwt", **tls))
+    server.check_listening(Settings(host=host, insecure_listen=True))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_wants_neither(host):
-    app.check_listening(Settings(host=host))
+    server.check_listening(Settings(host=host))
 
 
 def test_tls_is_1_2_and_up(tmp_path):

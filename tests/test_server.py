@@ -23,7 +23,7 @@ from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorGrpcTransport
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
-from tapetum import app
+from tapetum import wiring
 
 
 def wait_for(condition, seconds: float = 60):
@@ -247,7 +247,7 @@ def test_two_runs_write_the_same_bytes(start_server, photos):
                 requests=[
                     {
                         "image": {"source": {"image_uri": f"gs://photos/{name}"}},
-                        "features": [{"type_": feature.type} for feature in app.features()],
+                        "features": [{"type_": feature.type} for feature in wiring.features()],
                     }
                     for name in names
                 ],

@@ -12,9 +12,9 @@ from typing import Any
 from bench.quality import text_sheet
 from PIL import Image, ImageDraw, ImageOps
 
-from tapetum import vision
-from tapetum.app import Engine
 from tapetum.settings import Settings
+from tapetum.vision import messages
+from tapetum.wiring import Engine
 
 #: Longest side of a picture on the page, pixels.
 SIDE = 480
@@ -54,13 +54,13 @@ def write(page: Path, pictures: Sequence[Path], texts: Sequence[Path]) -> None:
 
 def _answers(engine: Engine, pictures: Iterable[Path]) -> Iterable[tuple[Path, Any]]:
     for path in pictures:
-        asked = vision.BatchAnnotateImagesRequest()
+        asked = messages.BatchAnnotateImagesRequest()
         item = asked.requests.add()
         item.image.content = path.read_bytes()
         for name in FEATURES:
-            item.features.add(type_=vision.Feature.Type.Value(name))
+            item.features.add(type_=messages.Feature.Type.Value(name))
         answer = engine.annotator.annotate(asked.SerializeToString())
-        yield path, vision.BatchAnnotateImagesResponse.FromString(answer).responses[0]
+        yield path, messages.BatchAnnotateImagesResponse.FromString(answer).responses[0]
 
 
 def _figure(path: Path, found: Any) -> str:

@@ -16,18 +16,19 @@ import cv2
 import numpy as np
 from bench.quality.faces import opened
 
-from tapetum.decode import decode
-from tapetum.detectors import Detector, Signals
+from tapetum.detectors import Detector
 from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.colours import ColourDetector
-from tapetum.detectors.faces import FaceDetector, Faces
+from tapetum.detectors.faces.detector import FaceDetector, Faces
 from tapetum.detectors.objects import ObjectDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.features.crop_hints import CropSearch
 from tapetum.features.importance import importance
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.signals import Signals
 
 RATIOS = (0.5, 0.75, 1.0, 4 / 3, 16 / 9, 2.5)
 CUT = 0.05  # of a face's area inside and outside: less is not cut in two

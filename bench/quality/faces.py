@@ -18,14 +18,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.face_boxes import FaceFinder
-from tapetum.detectors.face_looks import EXPRESSIONS
-from tapetum.detectors.faces import Face, FaceDetector
+from tapetum.detectors.faces.attributes import EXPRESSIONS
+from tapetum.detectors.faces.boxes import FaceFinder
+from tapetum.detectors.faces.detector import Face, FaceDetector
 from tapetum.features.faces import likelihoods
 from tapetum.features.likelihood import LIKELY, POSSIBLE, VERY_LIKELY
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 LABELS = {
     "neutral": "neutral",

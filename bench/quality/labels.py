@@ -16,20 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum import vision
-from tapetum.decode import decode
-from tapetum.detectors import Detector, Signals
+from tapetum.detectors import Detector
 from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.face_glance import FaceGlancer
+from tapetum.detectors.faces.quick_faces import FaceGlancer
 from tapetum.detectors.objects import ObjectDetector
-from tapetum.detectors.surface import SurfaceDetector
+from tapetum.detectors.photo_statistics import SurfaceDetector
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection
 from tapetum.features.vocabulary import Vocabulary
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.signals import Signals
+from tapetum.vision import messages
 
 OUT_OF_DOMAIN_TARGET = 0.05
 
@@ -60,7 +61,7 @@ class Labeller:
         return Signals(detector.detect([picture])[0] for detector in self._detectors)
 
     def words(self, picture: Picture, signals: Signals) -> list[str]:
-        response = vision.AnnotateImageResponse()
+        response = messages.AnnotateImageResponse()
         ask = Ask(10, picture.width, picture.height, None)
         self._feature.describe(ask, signals, response)
         return [label.description for label in response.label_annotations]

@@ -17,16 +17,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tapetum.decode import decode
-from tapetum.detectors import Signals
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
 from tapetum.detectors.keypoints import KeypointDetector, Keypoints
-from tapetum.detectors.landmarks import LandmarkRecogniser
 from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, unit
-from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.recognisers.landmarks import LandmarkRecogniser
+from tapetum.signals import Signals
 
 RECALL, PRECISION, MOST_FALSE, MOST_MS = 0.45, 0.98, 1, 300.0
 GALLERY = Gallery("measured", Kind.LANDMARK)

@@ -3,8 +3,8 @@
 Fits a logistic regression to keypoints in agreement, on pictures made here from the example
 photographs: pasted icons (of the unpacked npm package simple-icons 16.37.0, half of them of brands
 that do not ship, so that any answer is wrong), and pasted cuttings of other photographs as a user's
-gallery would hold them. The numbers that it prints are those of `tapetum.detectors.logos`. Of drawn
-lettering, half of it ordinary words, it prints how often a name is right beside what is said.
+gallery would hold them. The numbers that it prints are those of `tapetum.recognisers.logos`. Of
+drawn lettering, half of it ordinary words, it prints how often a name is right beside what is said.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ from bench.quality.logos import drawn, is_fit
 from bench.quality.objects import calibration_error
 from numpy.typing import NDArray
 
-from tapetum.decode import decode
-from tapetum.detectors import Signals, logos
+from tapetum.detectors.glyphs import SymbolDetector
 from tapetum.detectors.keypoints import KeypointDetector, Keypoints
-from tapetum.detectors.symbols import SymbolDetector
-from tapetum.detectors.text import TextDetector, TextLines
-from tapetum.detectors.word_marks import word_marks
+from tapetum.detectors.text.detector import TextDetector
 from tapetum.features.vocabulary import Vocabulary
 from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference
-from tapetum.gallery.local_features import LocalFeatures
-from tapetum.gallery.memory import MemoryGalleries
-from tapetum.gallery.shipped import symbols
+from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.gallery.matching.local_features import LocalFeatures
+from tapetum.gallery.shipped import glyphs
 from tapetum.gallery.shipped.brands import Brands, key
-from tapetum.gallery.svg import rendered
+from tapetum.gallery.sources.svg import rendered
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.recognisers import logos
+from tapetum.recognisers.wordmarks import word_marks
+from tapetum.signals import Signals
+from tapetum.signals.text import TextLines
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 SIDE = 640  # of a made picture, pixels
@@ -71,7 +73,7 @@ def main() -> None:
 
 def _icons(options: argparse.Namespace, photos: Sequence[Pixels]) -> Evidence:
     random = np.random.default_rng(1)
-    shipped = symbols.load()
+    shipped = glyphs.load()
     recogniser = logos.LogoRecogniser(MemoryGalleries(), Brands([]), shipped)
     detector = SymbolDetector()
     known = {key(name) for name, _ in shipped}

@@ -19,18 +19,18 @@ from bench.quality.objects import ECE_TARGET, calibration_error
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.decode import decode
-from tapetum.detectors import Signals
+from tapetum.detectors.glyphs import SymbolDetector
 from tapetum.detectors.keypoints import KeypointDetector
-from tapetum.detectors.logos import LogoRecogniser
-from tapetum.detectors.symbols import SymbolDetector
-from tapetum.detectors.text import TextDetector
-from tapetum.gallery.memory import MemoryGalleries
-from tapetum.gallery.shipped import symbols
+from tapetum.detectors.text.detector import TextDetector
+from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.gallery.shipped import glyphs
 from tapetum.gallery.shipped.brands import Brand, Brands, key
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.recognisers.logos import LogoRecogniser
+from tapetum.signals import Signals
 
 PRECISION, RECALL, NAMED = 0.95, 0.35, 0.80
 WORD_MARKS = 60
@@ -46,7 +46,7 @@ class _Looker:
     def __init__(self, brands: Brands) -> None:
         sessions = Sessions(Manifest.packaged())
         self._detectors = TextDetector(sessions), KeypointDetector(sessions), SymbolDetector()
-        self.symbols = symbols.load()
+        self.symbols = glyphs.load()
         self._recogniser = LogoRecogniser(MemoryGalleries(), brands, self.symbols)
         self.seconds: list[float] = []
         self.scores: list[tuple[float, bool]] = []  # and whether the answer was right

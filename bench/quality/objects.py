@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.decode import decode
 from tapetum.detectors.objects import CLASSES, ObjectDetector, Objects
 from tapetum.features.calibration import BetaCalibration
 from tapetum.features.objects import CALIBRATION, LOWEST_SCORE
+from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 

@@ -13,18 +13,19 @@ import cv2
 import numpy as np
 from bench.quality.labels import opened
 
-from tapetum import vision
-from tapetum.detectors import Detector, Signals
+from tapetum.detectors import Detector
 from tapetum.detectors.adult import AdultDetector
 from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClassifier
-from tapetum.detectors.surface import SurfaceDetector
+from tapetum.detectors.photo_statistics import SurfaceDetector
 from tapetum.features import Ask
 from tapetum.features.likelihood import LIKELY, POSSIBLE
 from tapetum.features.safe_search import SafeSearchDetection
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.signals import Signals
+from tapetum.vision import messages
 
 #: Field, likelihood from which a photograph counts, most that may.
 COUNTED: tuple[tuple[str, int, int | None], ...] = (
@@ -56,7 +57,7 @@ def measure(data: Path) -> list[dict[str, Any]]:
     photographs = 0
     for name, picture in photographs_of(data):
         photographs += 1
-        response = vision.AnnotateImageResponse()
+        response = messages.AnnotateImageResponse()
         signals = Signals(detector.detect([picture])[0] for detector in detectors)
         ask = Ask(10, picture.width, picture.height, None)
         feature.describe(ask, signals, response)

@@ -17,9 +17,9 @@ import numpy as np
 from bench.quality.text_score import RIGHT_TO_LEFT, Piece, Point, Score, score, total
 from PIL import Image, ImageOps
 
-from tapetum import vision
-from tapetum.app import Engine
 from tapetum.settings import Settings
+from tapetum.vision import messages
+from tapetum.wiring import Engine
 
 TURNS = (90, 180, 270)
 """Degrees clockwise."""
@@ -141,13 +141,13 @@ def _read(
 
 def annotated(engine: Engine, content: bytes, hints: tuple[str, ...] = ()) -> Any:
     """The program's answer to TEXT_DETECTION for one image file."""
-    asked = vision.BatchAnnotateImagesRequest()
+    asked = messages.BatchAnnotateImagesRequest()
     item = asked.requests.add()
     item.image.content = content
-    item.features.add(type_=vision.Feature.TEXT_DETECTION)
+    item.features.add(type_=messages.Feature.TEXT_DETECTION)
     item.image_context.language_hints.extend(hints)
     answer = engine.annotator.annotate(asked.SerializeToString())
-    return vision.BatchAnnotateImagesResponse.FromString(answer).responses[0]
+    return messages.BatchAnnotateImagesResponse.FromString(answer).responses[0]
 
 
 def turned(content: bytes, angle: int) -> tuple[bytes, np.ndarray[Any, np.dtype[np.float64]]]:

@@ -14,7 +14,7 @@ from typing import Any
 from bench.quality.text import annotated
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from tapetum.app import Engine
+from tapetum.wiring import Engine
 
 #: Longest side of a picture on the page, pixels.
 SIDE = 900

@@ -19,19 +19,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.curator import Curator, items_of
-from tapetum.decode import decode
-from tapetum.detectors import Signals
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.keypoints import KeypointDetector
-from tapetum.detectors.web import FAINT, WebMatcher, WebMatches, hash_of
 from tapetum.gallery import Entry, Gallery, Kind
-from tapetum.gallery.items import Item, file_reader
-from tapetum.gallery.pdq import LONGEST_SIDE, Pdq, distances
-from tapetum.gallery.sqlite import SqliteGalleries
+from tapetum.gallery.backends.sqlite import SqliteGalleries
+from tapetum.gallery.matching.pdq import LONGEST_SIDE, Pdq, distances
+from tapetum.gallery.sources.items import Item, file_reader
+from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.reference import embedding_model
+from tapetum.recognisers.administration import Curator, items_of
+from tapetum.recognisers.references import embedding_model
+from tapetum.recognisers.web import FAINT, WebMatcher, WebMatches, hash_of
+from tapetum.signals import Signals
 
 Pixels = NDArray[np.uint8]
 

@@ -5,7 +5,7 @@ order, a command-line flag (``--data-dir``), an environment variable (``TAPETUM_
 empty one counts as not given), a settings file (``data_dir = "..."``), the default. The
 ``[buckets]`` table of the settings file says where buckets really are (`BucketRule`), the table
 ``[gallery_store]`` gives that setting's URL with options, the tables
-``[projects]``, ``[principals]`` and ``[issuers]`` who may call (`tapetum.roster`).
+``[projects]``, ``[principals]`` and ``[issuers]`` who may call (`tapetum.identity.projects`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tapetum.errors import SettingsError
-from tapetum.roster import Roster, read_roster
+from tapetum.identity.projects import Roster, read_roster
 
 
 @dataclass(frozen=True, slots=True)

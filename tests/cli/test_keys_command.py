@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tapetum.cli import ExitCode
-from tapetum.door.api_keys import ApiKeys
+from tapetum.identity.api_keys import ApiKeys
 
 SETTINGS = """
 [projects.alpha]

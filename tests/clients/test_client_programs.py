@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tapetum.service import FIRST_ANSWER
+from tapetum.operations.service import FIRST_ANSWER
 
 pytestmark = pytest.mark.slow
 TABLE = "calls"

@@ -14,8 +14,8 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import vision_v1
 
-from tapetum.documents import MAX_PAGES, PDF
-from tapetum.fetch import MAX_FILE_BYTES
+from tapetum.pipeline.fetch import MAX_FILE_BYTES
+from tapetum.vision.formats import MAX_PAGES, PDF
 
 PAGES = Path(__file__).parents[2] / "examples" / "clients" / "pages.pdf"
 COLOURS = [{"type_": "IMAGE_PROPERTIES"}]

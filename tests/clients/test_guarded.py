@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tapetum.door.api_keys import ApiKeys
-from tapetum.door.certs import write_certificates
+from tapetum.identity.api_keys import ApiKeys
+from tapetum.identity.certificates import write_certificates
 
 pytestmark = pytest.mark.slow
 SETTINGS = """

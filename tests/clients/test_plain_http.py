@@ -9,7 +9,7 @@ import json
 import httpx
 import pytest
 
-from tapetum.validate import MAX_PAYLOAD
+from tapetum.vision.validation import MAX_PAYLOAD
 
 CALL = "/v1/images:annotate"
 

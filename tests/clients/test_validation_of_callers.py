@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from google.api_core import exceptions
 
-from tapetum.door.api_keys import ApiKeys
+from tapetum.identity.api_keys import ApiKeys
 
 SETTINGS = """
 auth = "api-key"

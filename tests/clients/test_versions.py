@@ -13,9 +13,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from PIL import Image
 
-from tapetum import vision
+from tapetum.vision import messages
 
-NAMES = list(vision.VERSIONS)
+NAMES = list(messages.VERSIONS)
 WITH_ASYNC_IMAGES = ["v1", "v1p4beta1"]
 FEATURES = [{"type_": "LABEL_DETECTION"}, {"type_": "FACE_DETECTION"}]
 
@@ -136,7 +136,7 @@ def test_files_in_a_batch(server, bucket, cell, version, transport):
 @pytest.mark.parametrize("version", NAMES)
 def test_grpc_has_the_methods_of_each_version_and_no_others(server, version):
     with grpc.insecure_channel(server.address) as channel:
-        for method in vision.V1.methods:
+        for method in messages.V1.methods:
             call = channel.unary_unary(f"/google.cloud.vision.{version}.ImageAnnotator/{method}")
             with pytest.raises(grpc.RpcError) as caught:
                 call(b"")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.decode import decode
 from tapetum.detectors.adult import AdultDetector, nsfwjs_input, open_nsfw_input
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 
 @pytest.fixture(scope="module")

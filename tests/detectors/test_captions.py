@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.decode import decode
 from tapetum.detectors.captions import MOST_PIXELS, CaptionDetector, Captions, copy_size
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 
 @pytest.fixture(scope="module")

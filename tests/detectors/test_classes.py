@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tapetum.detectors.classes import ImageClassifier, centre_square, network_input
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 
 def noise(height: int, width: int, seed: int = 0) -> Picture:

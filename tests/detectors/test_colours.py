@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tapetum.detectors.colours import ColourDetector, DominantColours, thumbnail_size
-from tapetum.picture import Picture
+from tapetum.imaging.picture import Picture
 
 
 def picture(pixels: np.ndarray) -> Picture:

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from tapetum.decode import decode
 from tapetum.detectors.keypoints import MOST, KeypointDetector, copy_size
-from tapetum.gallery.local_features import verified
+from tapetum.gallery.matching.local_features import verified
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.decode import decode
 from tapetum.detectors.objects import (
     LIMIT,
     LOWEST_SCORE,
@@ -19,9 +18,10 @@ from tapetum.detectors.objects import (
     network_input,
     without_repeats,
 )
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 PERSON, CAT, DOG, HORSE, CUP = 0, 15, 16, 17, 41
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tapetum.detectors.saliency import SaliencyDetector
-from tapetum.picture import Picture
+from tapetum.imaging.picture import Picture
 
 
 def importance_of(pixels: np.ndarray) -> np.ndarray:

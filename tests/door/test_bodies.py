@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from tapetum.door import bodies, rest, storage
+from tapetum.door import bodies, rest
+from tapetum.door.buckets import storage
 from tapetum.errors import InvalidRequest, StoreUnavailable
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tapetum import vision
+from tapetum.vision import messages
 
-NAMES = list(vision.VERSIONS)
+NAMES = list(messages.VERSIONS)
 
 
 @pytest.fixture(scope="module")

@@ -24,9 +24,9 @@ from google.cloud.vision_v1.services.image_annotator.transports import ImageAnno
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from PIL import Image
 
-from tapetum.door.api_keys import ApiKeys
-from tapetum.door.certs import write_certificates
-from tapetum.door.service_accounts import write_service_account
+from tapetum.identity.api_keys import ApiKeys
+from tapetum.identity.certificates import write_certificates
+from tapetum.identity.service_accounts import write_service_account
 
 ROBOT = "robot@alpha.example"
 SETTINGS = """

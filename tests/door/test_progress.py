@@ -12,7 +12,7 @@ import pytest
 from google.cloud import vision_v1
 from google.longrunning import operations_pb2, operations_pb2_grpc
 
-from tapetum.service import FIRST_ANSWER
+from tapetum.operations.service import FIRST_ANSWER
 
 JAVA = "gl-java/17.0.15 gapic/3.91.0 gax/2.81.0 grpc/1.81.0"
 PYTHON = "gl-python/3.11.7 grpc/1.85.1 gax/2.44.0"

@@ -8,15 +8,15 @@ from google.cloud import vision_v1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.detectors import Signals
 from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces import Faces
+from tapetum.detectors.faces.detector import Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency, SaliencyDetector
 from tapetum.errors import InvalidImageParameter
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints, CropSearch
-from tapetum.picture import Picture
+from tapetum.imaging.picture import Picture
+from tapetum.signals import Signals
 
 NO_OBJECTS = Objects(
     np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)

@@ -10,11 +10,11 @@ from google.cloud import vision_v1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapetum.detectors import Signals
-from tapetum.detectors.face_looks import EXPRESSIONS
-from tapetum.detectors.faces import Face, Faces
+from tapetum.detectors.faces.attributes import EXPRESSIONS
+from tapetum.detectors.faces.detector import Face, Faces
 from tapetum.features import Ask
 from tapetum.features.faces import FaceDetection, landmarks, skin_box
+from tapetum.signals import Signals
 
 KIND = vision_v1.FaceAnnotation.Landmark.Type
 CONTEXT = vision_v1.ImageContext.pb(vision_v1.ImageContext())

@@ -8,17 +8,17 @@ from google.cloud import vision_v1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapetum.decode import decode
-from tapetum.detectors import Signals
 from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces import Face, FaceDetector, Faces
+from tapetum.detectors.faces.detector import Face, FaceDetector, Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency, SaliencyDetector
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints
 from tapetum.features.importance import importance
+from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.signals import Signals
 
 WIDTH, HEIGHT = 400, 300
 

@@ -10,19 +10,20 @@ from google.cloud import vision_v1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.decode import decode
-from tapetum.detectors import Detector, Signals
+from tapetum.detectors import Detector
 from tapetum.detectors.captions import CaptionDetector, Captions
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.face_glance import FaceGlance, FaceGlancer
+from tapetum.detectors.faces.quick_faces import FaceGlance, FaceGlancer
 from tapetum.detectors.objects import ObjectDetector, Objects
-from tapetum.detectors.surface import Surface, SurfaceDetector
+from tapetum.detectors.photo_statistics import Surface, SurfaceDetector
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection, chosen
 from tapetum.features.vocabulary import LabelCandidate, Vocabulary, softmax
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.signals import Signals
 
 TABBY, TIGER_CAT, PERSIAN, SUNGLASS, SUNGLASSES, KUVASZ = 281, 282, 283, 836, 837, 222
 PERSON, CAR, CAT, DOG, SHEEP, GIRAFFE = 0, 2, 15, 16, 18, 23  # of COCO

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.decode import decode
-from tapetum.detectors import Signals
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
 from tapetum.detectors.keypoints import KeypointDetector, Keypoints
-from tapetum.detectors.landmarks import FoundLandmark, LandmarkRecogniser, Landmarks, candidates
 from tapetum.features import Ask
 from tapetum.features.landmark import LandmarkDetection, score
 from tapetum.gallery import Calibration, Entry, Gallery, Kind, Near, Reference, unit
-from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.shipped import landmarks as shipped
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.recognisers.landmarks import FoundLandmark, LandmarkRecogniser, Landmarks, candidates
+from tapetum.signals import Signals
 
 COFFEE = Entry("coffee", "Coffee House", mid="Q1", lat=1.5, lng=-2.25)
 HORSES = Entry("horses", "Horse Fountain")

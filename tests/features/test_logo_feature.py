@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors import Signals
+from tapetum.detectors.glyphs import SymbolPoints
 from tapetum.detectors.keypoints import Keypoints
-from tapetum.detectors.logos import FoundLogo, LogoRecogniser, Logos
-from tapetum.detectors.symbols import SymbolPoints
-from tapetum.detectors.text import Line, Symbol, TextLines, Word
 from tapetum.features import Ask
 from tapetum.features.logo import LogoDetection
 from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference
-from tapetum.gallery.local_features import LocalFeatures
-from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.gallery.matching.local_features import LocalFeatures
 from tapetum.gallery.shipped.brands import Brand, Brands
-from tapetum.picture import Picture
+from tapetum.imaging.picture import Picture
+from tapetum.recognisers.logos import FoundLogo, LogoRecogniser, Logos
+from tapetum.signals import Signals
+from tapetum.signals.text import Line, Symbol, TextLines, Word
 
 OURS = Gallery("ours", Kind.LOGO)
 BRANDS = Brands([Brand("Visa"), Brand("Target", (), True)])

@@ -9,7 +9,6 @@ from google.cloud import vision_v1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapetum.detectors import Signals
 from tapetum.detectors.objects import CLASSES, Objects
 from tapetum.features import Ask
 from tapetum.features.calibration import BetaCalibration
@@ -20,6 +19,7 @@ from tapetum.features.objects import (
     ObjectName,
     ObjectVocabulary,
 )
+from tapetum.signals import Signals
 
 PERSON, DOG, COW, CUP = 0, 16, 19, 41
 BOX = (64.0, 48.0, 320.0, 240.0)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors import Signals
 from tapetum.detectors.captions import Captions
 from tapetum.detectors.colours import Colour, DominantColours
-from tapetum.detectors.faces import Faces
+from tapetum.detectors.faces.detector import Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints
 from tapetum.features.properties import ImageProperties
+from tapetum.signals import Signals
 
 COLOURS = DominantColours(
     tuple(Colour(250 - k, k, 7, 0.4 / (k + 1), 0.1) for k in range(10)), pixels=100

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.decode import decode
-from tapetum.detectors import Signals
 from tapetum.detectors.adult import AdultDetector, AdultScores
 from tapetum.detectors.captions import CaptionDetector, Captions
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.surface import Surface, SurfaceDetector
+from tapetum.detectors.photo_statistics import Surface, SurfaceDetector
 from tapetum.features import Ask
 from tapetum.features.safe_search import SafeSearchDetection, adult, racy
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
+from tapetum.signals import Signals
 
 VERY_UNLIKELY, UNLIKELY, POSSIBLE, LIKELY, VERY_LIKELY = range(1, 6)
 RIFLE, SYRINGE, BIKINI, TABBY, COMIC_BOOK, NOTHING = 764, 845, 445, 281, 917, 398

@@ -10,12 +10,12 @@ from google.cloud import vision_v1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.detectors import Signals
-from tapetum.detectors.text import Line, Symbol, TextLines, Word
 from tapetum.features import Ask
 from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.text import TextDetection
 from tapetum.features.text_languages import Share
+from tapetum.signals import Signals
+from tapetum.signals.text import Line, Symbol, TextLines, Word
 
 BREAKS = {0: "", 1: " ", 2: " ", 3: "\n", 4: "-\n", 5: "\n"}
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors import Signals
 from tapetum.detectors.captions import Captions
 from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.face_glance import FaceGlance
+from tapetum.detectors.faces.quick_faces import FaceGlance
 from tapetum.detectors.objects import Objects
-from tapetum.detectors.surface import Surface
-from tapetum.detectors.web import WebImage, WebMatches
-from tapetum.detectors.web_words import WebEntity
+from tapetum.detectors.photo_statistics import Surface
 from tapetum.features import Ask
 from tapetum.features.web import WebDetection
 from tapetum.gallery import Mention
+from tapetum.recognisers.web import WebImage, WebMatches
+from tapetum.recognisers.web_words import WebEntity
+from tapetum.signals import Signals
 
 
 def image(name: str, *pages: str) -> WebImage:

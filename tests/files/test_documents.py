@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tapetum import documents
-from tapetum.documents import MAX_FALLS, MAX_PAGES, Document, Page, spooled
 from tapetum.errors import BadImage, BrokenFile, ImageFailed, InvalidImageParameter
-from tapetum.renderer import MAX_PAGE_PIXELS, MAX_PAGE_SIDE, full_size
-
-PDF, TIFF, GIF = documents.PDF, documents.TIFF, documents.GIF
+from tapetum.imaging.renderer import MAX_PAGE_PIXELS, MAX_PAGE_SIDE, full_size
+from tapetum.pipeline import documents
+from tapetum.pipeline.documents import MAX_FALLS, Document, Page, spooled
+from tapetum.vision.formats import GIF, MAX_PAGES, PDF, TIFF
 
 
 @contextmanager
@@ -276,7 +275,8 @@ def test_the_child_ends_with_a_parent_that_is_killed(make, tmp_path):
     (tmp_path / "a.pdf").write_bytes(make.numbered(1))
     program = (
         "import sys, time\n"
-        "from tapetum.documents import PDF, Document\n"
+        "from tapetum.pipeline.documents import Document\n"
+        "from tapetum.vision.formats import PDF\n"
         "document = Document(open(sys.argv[1], 'rb'), PDF, 'a')\n"
         "print(document._child._process.pid, flush=True)\n"
         "time.sleep(60)\n"

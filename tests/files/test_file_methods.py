@@ -13,9 +13,10 @@ from google.cloud import vision_v1
 from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorRestTransport
 from PIL import Image
 
-from tapetum import app, documents, vision
+from tapetum import wiring
+from tapetum.vision import messages
+from tapetum.vision.formats import GIF, PDF, TIFF
 
-PDF, TIFF, GIF = documents.PDF, documents.TIFF, documents.GIF
 TEXT, COLOURS, CROPS = ({"type_": kind} for kind in (5, 7, 9))
 
 
@@ -204,7 +205,7 @@ def test_several_files_in_one_operation(client, server, request):
 
 
 def test_every_feature_works_on_a_page(server, bucket):
-    kinds = [{"type_": feature.type} for feature in app.features()]
+    kinds = [{"type_": feature.type} for feature in wiring.features()]
     with server.client() as client:
         client.async_batch_annotate_files(
             requests=[file("photo.pdf", features=kinds) | output("all/", 100)]
@@ -302,7 +303,7 @@ def test_the_type_urls_are_of_the_method(server, bucket):
     prefix = "type.googleapis.com/google.cloud.vision.v1."
     assert packed.response.type_url == f"{prefix}AsyncBatchAnnotateFilesResponse"
     assert packed.metadata.type_url == f"{prefix}OperationMetadata"
-    assert vision.RESPONSES.keys() <= vision.V1.methods.keys()
+    assert messages.RESPONSES.keys() <= messages.V1.methods.keys()
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
@@ -323,6 +324,6 @@ def renderers(server: int) -> list[str]:
             command = (folder / "cmdline").read_text()
         except OSError:  # ended meanwhile
             continue
-        if int(parent) == server and "tapetum.renderer" in command:
+        if int(parent) == server and "tapetum.imaging.renderer" in command:
             found.append(command)
     return found

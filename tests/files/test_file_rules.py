@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from tapetum import validate, vision
 from tapetum.errors import InvalidRequest
+from tapetum.vision import messages, validation
 
 BOTH, SYNC, ASYNC = (True, False), (True,), (False,)
 NO_FILE = "Request must specify a file, as input_config.gcs_source.uri or input_config.content."
 
 
 def good(sync: bool, files: int = 1) -> Any:
-    kind = vision.BatchAnnotateFilesRequest if sync else vision.AsyncBatchAnnotateFilesRequest
+    kind = messages.BatchAnnotateFilesRequest if sync else messages.AsyncBatchAnnotateFilesRequest
     request = kind()
     for _ in range(files):
         item = request.requests.add()
@@ -102,19 +102,19 @@ def test_a_broken_rule_names_the_field(sync, apply, field, wrong):
     request = good(sync)
     apply(request)
     with pytest.raises(InvalidRequest) as caught:
-        validate.check_files(request, sync=sync)
+        validation.check_files(request, sync=sync)
     assert caught.value.message == f"{wrong} ({field})"
     assert [violation.field for violation in caught.value.violations] == [field]
 
 
 @pytest.mark.parametrize("sync", BOTH)
 def test_a_good_request_passes(sync):
-    validate.check_files(good(sync), sync=sync)
+    validation.check_files(good(sync), sync=sync)
     if not sync:
-        validate.check_files(good(sync, files=100), sync=sync)
+        validation.check_files(good(sync, files=100), sync=sync)
 
 
 def test_every_rule_is_broken_once():
-    held = {(rule.name, sync) for rule in validate.FILE_RULES for sync in BOTH
+    held = {(rule.name, sync) for rule in validation.FILE_RULES for sync in BOTH
             if (rule.sync if sync else rule.asynchronous)}  # fmt: skip
     assert held == {(name, sync) for name, methods, *_ in BROKEN for sync in methods}

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tapetum import annotator as annotator_module
-from tapetum import vision
-from tapetum.annotator import WINDOW, Annotator
 from tapetum.detectors.colours import ColourDetector
 from tapetum.errors import FileLost, TaskStopped
 from tapetum.features.properties import ImageProperties
-from tapetum.lease import Lease
-from tapetum.plan import Shard, Task
+from tapetum.pipeline import annotator as annotator_module
+from tapetum.pipeline.annotator import WINDOW, Annotator
 from tapetum.stores.router import Stores
+from tapetum.tasks.lease import Lease
+from tapetum.tasks.plan import Shard, Task
+from tapetum.vision import messages
 
 PDF = "application/pdf"
 
@@ -33,7 +33,7 @@ def annotator(tmp_path: Path, make) -> Iterator[Annotator]:
 
 
 def task(first: int = 1, last: int = 9, **changes) -> Task:
-    asked = vision.AnnotateFileRequest()
+    asked = messages.AnnotateFileRequest()
     asked.input_config.gcs_source.uri = "gs://in/a.pdf"
     asked.input_config.mime_type = PDF
     asked.features.add(type_=7)

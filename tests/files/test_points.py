@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tapetum import points, vision
+from tapetum.pipeline import page_units
+from tapetum.vision import messages
 
 
 def add_box(poly, *corners: tuple[int, int]) -> None:
@@ -14,7 +15,7 @@ def add_box(poly, *corners: tuple[int, int]) -> None:
 
 @pytest.fixture
 def response():
-    made = vision.AnnotateImageResponse()
+    made = messages.AnnotateImageResponse()
     box = ((0, 0), (999, 0), (500, 1000), (-20, 2100))
     for entry in (
         made.text_annotations.add(), made.logo_annotations.add(), made.face_annotations.add(),
@@ -34,7 +35,7 @@ def response():
     known = made.localized_object_annotations.add()
     known.bounding_poly.normalized_vertices.add(x=0.25, y=0.5)
     made.context.page_number = 3
-    points.rewrite(made, 1000, 2000, (500.4, 1000.6))
+    page_units.rewrite(made, 1000, 2000, (500.4, 1000.6))
     return made
 
 
@@ -72,5 +73,5 @@ def test_sizes_and_positions_are_in_points(response):
 
 
 def test_a_page_too_large_for_its_field(response):
-    points.rewrite(response, 1000, 2000, (1e12, 5))
+    page_units.rewrite(response, 1000, 2000, (1e12, 5))
     assert response.full_text_annotation.pages[0].width == 2**31 - 1

@@ -13,10 +13,10 @@ import pytest
 
 from tapetum.errors import EntryNotFound, GalleryExists, GalleryNotFound, InvalidGallery
 from tapetum.gallery import EVERYONE, Entry, Galleries, Gallery, Kind, Mention, Size
-from tapetum.gallery.joined import JoinedGalleries
-from tapetum.gallery.memory import MemoryGalleries
-from tapetum.gallery.places import opened
-from tapetum.gallery.sqlite import SqliteGalleries
+from tapetum.gallery.backends.joined import JoinedGalleries
+from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.gallery.backends.places import opened
+from tapetum.gallery.backends.sqlite import SqliteGalleries
 
 MODEL = "m" * 64  # as `made` says
 TOWERS = Gallery("towers", Kind.LANDMARK)

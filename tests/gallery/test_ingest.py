@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tapetum.curator import Curator, faults, items_of
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, Size, unit
+from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.gallery.backends.sqlite import SqliteGalleries
 from tapetum.gallery.background import Background
 from tapetum.gallery.ingest import BATCH, Ingest
-from tapetum.gallery.items import Item, Problem
-from tapetum.gallery.memory import MemoryGalleries
-from tapetum.gallery.sqlite import SqliteGalleries
+from tapetum.gallery.sources.items import Item, Problem
+from tapetum.recognisers.administration import Curator, faults, items_of
 
 TOWERS = Gallery("towers", Kind.LANDMARK)
 NOTHING = Background(np.zeros((0, DIMENSIONS), dtype=np.float16), "m")
@@ -200,7 +200,7 @@ def test_memory_does_not_grow_with_an_import(tmp_path):
 PROGRAM = """
 import sys
 from pathlib import Path
-from tapetum.curator import Curator, items_of
+from tapetum.recognisers.administration import Curator, items_of
 from tapetum.gallery import Gallery, Kind
 from tapetum.gallery import ingest
 from tapetum.gallery.sqlite import SqliteGalleries

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tapetum.gallery import Gallery, Kind
-from tapetum.gallery.places import opened
+from tapetum.gallery.backends.places import opened
 
 MODEL = "m" * 64  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)

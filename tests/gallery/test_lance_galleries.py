@@ -11,7 +11,7 @@ import pytest
 
 from tapetum.errors import GalleryBroken, GalleryNotFound
 from tapetum.gallery import Entry, Galleries, Gallery, Kind, Mention, Size
-from tapetum.gallery.places import opened
+from tapetum.gallery.backends.places import opened
 
 MODEL = "m" * 64  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)
@@ -27,7 +27,7 @@ def folder(tmp_path) -> Path:
 @pytest.fixture
 def small_flat(monkeypatch):
     """Indexes from 50 rows on."""
-    from tapetum.gallery import lance
+    from tapetum.gallery.backends import lance
 
     monkeypatch.setattr(lance, "FLAT_ROWS", 50)
 
@@ -100,7 +100,7 @@ def test_two_writers_add_once_where_there_is_an_index(folder, made, small_flat):
 
 
 def test_small_files_become_large_ones(folder, made, monkeypatch, finds):
-    from tapetum.gallery import lance
+    from tapetum.gallery.backends import lance
 
     monkeypatch.setattr(lance, "PUTS_TENDED", 5)
     galleries = filled(folder, made, 3)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.errors import InvalidGallery
-from tapetum.gallery.local_features import LocalFeatures, paired, verified
+from tapetum.gallery.matching.local_features import LocalFeatures, paired, verified
 
 SIZE = (800, 600)
 

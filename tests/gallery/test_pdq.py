@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tapetum.gallery import pdq
+from tapetum.gallery.matching import pdq
 
 SIZES = [(5, 5), (5, 400), (63, 65), (64, 64), (64, 200), (128, 129), (130, 7), (301, 512)]
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from tapetum.errors import SettingsError
-from tapetum.gallery.places import opened
-from tapetum.gallery.sqlite import SqliteGalleries
+from tapetum.gallery.backends.places import opened
+from tapetum.gallery.backends.sqlite import SqliteGalleries
 
 MODEL = "m" * 64
 
@@ -38,7 +38,7 @@ def test_a_package_that_is_not_installed(place, package, extra):
     program = (
         f"import sys; sys.modules[{package!r}] = None\n"
         "from tapetum.errors import SettingsError\n"
-        "from tapetum.gallery.places import opened\n"
+        "from tapetum.gallery.backends.places import opened\n"
         f"try: opened({place!r}, {{}}, 'm')\n"
         "except SettingsError as error: print(error)"
     )
@@ -49,6 +49,6 @@ def test_a_package_that_is_not_installed(place, package, extra):
 
 
 def test_who_does_not_use_them_does_not_load_them():
-    program = "import sys, tapetum.app; print(sorted({'lancedb', 'psycopg'} & set(sys.modules)))"
+    program = "import sys, tapetum.wiring; print(sorted({'lancedb', 'psycopg'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert ran.stdout.strip() == b"[]"

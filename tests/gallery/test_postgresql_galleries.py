@@ -8,7 +8,7 @@ import pytest
 
 from tapetum.errors import GalleryBroken
 from tapetum.gallery import Entry, Galleries, Gallery, Kind, Size
-from tapetum.gallery.places import opened
+from tapetum.gallery.backends.places import opened
 
 MODEL = "m" * 64  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)
@@ -31,7 +31,7 @@ def asked(postgresql_url):
 @pytest.fixture
 def small_flat(postgresql_url, monkeypatch):
     """Indexes from 50 rows on, and a planner that prefers them however few rows there are."""
-    from tapetum.gallery import postgresql
+    from tapetum.gallery.backends import postgresql
 
     monkeypatch.setattr(postgresql, "FLAT_ROWS", 50)
     monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off -c enable_sort=off")

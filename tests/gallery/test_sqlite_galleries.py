@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tapetum.errors import GalleryBroken
-from tapetum.gallery import Entry, Gallery, Kind, Size, search
-from tapetum.gallery.sqlite import SqliteGalleries
+from tapetum.gallery import Entry, Gallery, Kind, Size
+from tapetum.gallery.backends import search
+from tapetum.gallery.backends.sqlite import SqliteGalleries
 
 MODEL = "m" * 64  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)

@@ -19,7 +19,7 @@ from tapetum.ledger import (
 )
 from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
-from tapetum.plan import Task
+from tapetum.tasks.plan import Task
 
 LEASE = 30.0
 

@@ -12,7 +12,7 @@ import pytest
 from tapetum.errors import SettingsError
 from tapetum.ledger import OperationRecord, OperationState
 from tapetum.ledger.sql import SqlLedger
-from tapetum.plan import Task
+from tapetum.tasks.plan import Task
 
 NAME = "projects/p/operations/1"
 

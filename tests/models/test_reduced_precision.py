@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.detectors.text import TextDetector
+from tapetum.detectors.text.detector import TextDetector
 from tapetum.errors import SettingsError
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.openvino import has_bfloat16
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 needs_bfloat16 = pytest.mark.skipif(
     not has_bfloat16(), reason="this processor has no bfloat16 instructions"

@@ -10,8 +10,9 @@ import sys
 
 import numpy as np
 
-from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, search, unit
-from tapetum.gallery.places import opened
+from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, unit
+from tapetum.gallery.backends import search
+from tapetum.gallery.backends.places import opened
 
 search.FLAT_ROWS = 50  # the other drivers take it from there when they are first opened
 gallery = Gallery("crawl", Kind.WEB)

@@ -13,10 +13,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapetum.annotator import Annotator
-from tapetum.dispatch import Dispatcher
 from tapetum.executors.local import LocalExecutor
 from tapetum.ledger.sql import SqlLedger
+from tapetum.operations.dispatch import Dispatcher
+from tapetum.pipeline.annotator import Annotator
 from tapetum.stores.router import Stores
 
 

@@ -13,7 +13,7 @@ from tapetum.errors import (
     ObjectNotFound,
     SettingsError,
 )
-from tapetum.principal import Principal, Project
+from tapetum.identity.principal import Principal, Project
 from tapetum.settings import BucketRule
 from tapetum.stores.router import Stores, scheme_of
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tapetum.decode import decode
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.keypoints import KeypointDetector
 from tapetum.gallery import unit
 from tapetum.gallery.shipped import landmarks
+from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 

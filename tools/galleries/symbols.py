@@ -18,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tapetum.detectors.symbols import projected, rooted
-from tapetum.gallery.local_features import LocalFeatures
-from tapetum.gallery.shipped import brands, symbols
-from tapetum.gallery.svg import rendered
+from tapetum.detectors.glyphs import projected, rooted
+from tapetum.gallery.matching.local_features import LocalFeatures
+from tapetum.gallery.shipped import brands, glyphs
+from tapetum.gallery.sources.svg import rendered
 
 LICENCES = {None, "CC0-1.0", "MIT", "Apache-2.0", "BSD-3-Clause", "MPL-2.0", "Unlicense"}
 LEAST, MOST = 15, 60
@@ -55,12 +55,12 @@ def main() -> None:
             points.append(found)
             described.append(numbers)
     basis = _basis(np.concatenate([some[:200] for some in described]))
-    size = (INSIDE + 2 * symbols.MARGIN, INSIDE + 2 * symbols.MARGIN)
+    size = (INSIDE + 2 * glyphs.MARGIN, INSIDE + 2 * glyphs.MARGIN)
     blobs = [
         np.frombuffer(LocalFeatures(p, projected(d, basis), size).packed(MOST), np.uint8)
         for p, d in zip(points, described, strict=True)
     ]
-    target = Path(symbols.__file__).with_name("symbols.npz")
+    target = Path(glyphs.__file__).with_name("symbols.npz")
     np.savez_compressed(
         target,
         names=np.frombuffer("\n".join(names).encode(), np.uint8),
@@ -83,7 +83,7 @@ def _drawn(path: Path) -> np.ndarray:
     png = np.frombuffer(rendered(path.read_bytes()), np.uint8)
     ink = cv2.imdecode(png, cv2.IMREAD_UNCHANGED)[..., 3]
     ink = cv2.resize(ink, (INSIDE, INSIDE), interpolation=cv2.INTER_AREA)
-    ink = cv2.copyMakeBorder(ink, *[symbols.MARGIN] * 4, cv2.BORDER_CONSTANT, value=0)
+    ink = cv2.copyMakeBorder(ink, *[glyphs.MARGIN] * 4, cv2.BORDER_CONSTANT, value=0)
     return (255 - ink.astype(np.float32) * (255 - INK) / 255).round().astype(np.uint8)
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tapetum.decode import decode
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.errors import ImageError
 from tapetum.gallery import unit
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
-from tapetum.reference import embedding_model
+from tapetum.recognisers.references import embedding_model
 
 RESOURCES = ("categorization", "lang", "erase", "explore_world_animals", "explore_farm_animals",
              "explore_world_music", "paintings", "details", "babyshapes", "chronos")  # fmt: skip

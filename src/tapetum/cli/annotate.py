@@ -22,15 +22,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tapetum import validate, vision
-from tapetum.app import Engine
 from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
 from tapetum.cli.inputs import check_inputs, input_uris, mime_type_of
 from tapetum.errors import BrokenFile, FileNotReadable, SettingsError, TapetumError
 from tapetum.ledger import OperationRecord
-from tapetum.observe import configure_logging
+from tapetum.observe.log import configure_logging
 from tapetum.stores.router import scheme_of
+from tapetum.vision import messages, validation
+from tapetum.wiring import Engine
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +70,8 @@ def add_to(commands: Any) -> None:
         help="folder for the results, or a prefix like gs://bucket/results/",
     )  # fmt: skip
     parser.add_argument(
-        "--batch-size", type=_number(validate.MIN_BATCH_SIZE, validate.MAX_BATCH_SIZE),
-        default=validate.DEFAULT_BATCH_SIZE, metavar="N", help="images per file (default: 20)",
+        "--batch-size", type=_number(validation.MIN_BATCH_SIZE, validation.MAX_BATCH_SIZE),
+        default=validation.DEFAULT_BATCH_SIZE, metavar="N", help="images per file (default: 20)",
     )  # fmt: skip
     parser.add_argument(
         "--max-results", type=_number(1, 2**31 - 1), default=0, metavar="N",
@@ -166,7 +166,7 @@ class _Job:
     def _start_next(self, uris: Iterator[str], names: list[str]) -> bool:
         """Start one operation, of the next images or of a file; ``False`` when nothing is left."""
         size: int = self.options.batch_size
-        wanted: int = validate.MAX_ASYNC_IMAGES // size * size  # whole shards
+        wanted: int = validation.MAX_ASYNC_IMAGES // size * size  # whole shards
         chunk = list(islice(self._images(uris), wanted))
         if chunk:
             request = self._request(chunk)
@@ -200,7 +200,7 @@ class _Job:
         self.failed += 1
 
     def _file_request(self, uri: str) -> Any:
-        request = vision.AsyncBatchAnnotateFilesRequest()
+        request = messages.AsyncBatchAnnotateFilesRequest()
         item = request.requests.add()
         item.input_config.gcs_source.uri = uri
         item.input_config.mime_type = mime_type_of(uri, self.options.all_pages)
@@ -212,7 +212,7 @@ class _Job:
         return request
 
     def _request(self, uris: Sequence[str]) -> Any:
-        request = vision.AsyncBatchAnnotateImagesRequest()
+        request = messages.AsyncBatchAnnotateImagesRequest()
         request.output_config.gcs_destination.uri = _prefix(self.options.output)
         request.output_config.batch_size = self.options.batch_size
         for uri in uris:
@@ -268,7 +268,7 @@ def _output(text: str) -> str:
 
 
 def _features(text: str) -> list[int]:
-    known = {name: number for name, number in vision.Feature.Type.items() if number}
+    known = {name: number for name, number in messages.Feature.Type.items() if number}
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in known]
     if unknown or not names:

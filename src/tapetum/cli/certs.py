@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tapetum.cli import ExitCode
-from tapetum.door.certs import TRUST_STORE_PASSWORD, CertificateFiles, write_certificates
+from tapetum.identity.certificates import TRUST_STORE_PASSWORD, CertificateFiles, write_certificates
 
 
 def add_to(commands: Any) -> None:

@@ -11,17 +11,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tapetum.app import own_galleries, with_shipped
 from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
-from tapetum.curator import Curator, faults, items_of
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import EVERYONE, Galleries, Gallery, Kind
 from tapetum.gallery.ingest import Report
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.reference import embedding_model
-from tapetum.trial import Trial
+from tapetum.recognisers.administration import Curator, faults, items_of
+from tapetum.recognisers.explain import Trial
+from tapetum.recognisers.references import embedding_model
+from tapetum.wiring import own_galleries, with_shipped
 
 _WIDE = 1000
 _SHOWN = 1000  # entries of a gallery that are listed

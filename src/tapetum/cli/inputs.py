@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tapetum.documents import GIF, PDF, TIFF
 from tapetum.errors import SettingsError
 from tapetum.stores.router import Stores, scheme_of
+from tapetum.vision.formats import GIF, PDF, TIFF
 
 #: Suffix → MIME type of files that hold pages.
 PAGED = {".pdf": PDF, ".tif": TIFF, ".tiff": TIFF, ".gif": GIF}

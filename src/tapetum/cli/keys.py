@@ -8,10 +8,10 @@ from typing import Any
 
 from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
-from tapetum.door.api_keys import ApiKeys
-from tapetum.door.service_accounts import write_service_account
 from tapetum.errors import SettingsError
-from tapetum.principal import Principal
+from tapetum.identity.api_keys import ApiKeys
+from tapetum.identity.principal import Principal
+from tapetum.identity.service_accounts import write_service_account
 from tapetum.settings import Settings
 
 _SETTINGS = ("data_dir", "api_keys")

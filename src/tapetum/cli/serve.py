@@ -7,10 +7,10 @@ import asyncio
 import signal
 from typing import Any
 
-from tapetum import app
 from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
-from tapetum.observe import configure_logging
+from tapetum.observe.log import configure_logging
+from tapetum.server import Server
 from tapetum.settings import rows
 
 
@@ -30,11 +30,11 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal says otherwise."""
     settings = settings_of(options)
     configure_logging(settings.log_level)
-    asyncio.run(_serve(app.Server(settings)))
+    asyncio.run(_serve(Server(settings)))
     return ExitCode.OK
 
 
-async def _serve(server: app.Server) -> None:
+async def _serve(server: Server) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 OPEN_NSFW = "open-nsfw"
 NSFWJS = "nsfwjs-mobilenet-v2"

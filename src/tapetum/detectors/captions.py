@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.text_lines import LineFinder
+from tapetum.detectors.text.lines import LineFinder
+from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 MOST_PIXELS = 384 * 288
 """Of the copy. At 320 pixels on the long side a typewritten page and two dark screens of the

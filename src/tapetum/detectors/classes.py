@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 WEIGHTS = "efficientnet-lite2"
 _SIDE = 260  # of the network's input, pixels

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.picture import Picture
+from tapetum.imaging.picture import Picture
 
 _PIXELS = 16_000  # of the thumbnail; the service counts on 12,000 to 18,000
 _COLOURS = 10  # at most

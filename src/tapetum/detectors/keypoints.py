@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.gallery.local_features import CHANNELS, LocalFeatures
+from tapetum.gallery.matching.local_features import CHANNELS, LocalFeatures
+from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 WEIGHTS = "xfeat"
 SIDE = 640

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
-from tapetum.picture import Picture
 
 WEIGHTS = "ssdlite-mobilenet-v2"
 CLASSES = 80  # of COCO

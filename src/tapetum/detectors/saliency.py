@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.picture import Picture
+from tapetum.imaging.picture import Picture
 
 _SIDE = 160  # longest side of the map
 _SPECTRUM = 64  # side of the square that is transformed, as in the paper

@@ -10,7 +10,6 @@ from typing import Any
 
 from google.rpc import error_details_pb2
 
-from tapetum import vision
 from tapetum.errors import (
     AccessRefused,
     InvalidRequest,
@@ -19,8 +18,9 @@ from tapetum.errors import (
     ServerFailed,
     TapetumError,
 )
-from tapetum.principal import Principal
-from tapetum.service import Service
+from tapetum.identity.principal import Principal
+from tapetum.operations.service import Service
+from tapetum.vision import messages
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ Method = Callable[[Any, Principal], Awaitable[Any]]
 
 
 def annotate_methods(
-    service: Service, version: vision.Version
+    service: Service, version: messages.Version
 ) -> Mapping[str, Callable[..., Awaitable[Any]]]:
     """The methods of ``ImageAnnotator``, from v1's request to an answer in ``version``'s words.
     Those that start an operation take ``hold``."""
@@ -77,7 +77,7 @@ async def answer(method: Method, request: Any, caller: Principal) -> Any:
 def status_of(error: RequestError) -> Any:
     """The ``google.rpc.Status`` of ``error``: with a ``BadRequest`` naming the fields, an
     ``ErrorInfo`` saying why the caller is refused, a ``RetryInfo`` saying when to come again."""
-    status = vision.Status(code=error.code, message=error.message)
+    status = messages.Status(code=error.code, message=error.message)
     if isinstance(error, AccessRefused):
         info = error_details_pb2.ErrorInfo(
             reason=error.reason,

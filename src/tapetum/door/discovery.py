@@ -13,7 +13,7 @@ from typing import Any
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 
-from tapetum import vision
+from tapetum.vision import messages
 
 #: The last part of a path → the method it calls.
 VERBS: Mapping[str, str] = {
@@ -47,14 +47,14 @@ _KNOWN: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def speaker(version: vision.Version, method: str) -> vision.Version:
+def speaker(version: messages.Version, method: str) -> messages.Version:
     """The version in whose messages ``version`` answers ``method`` over REST: its own, or v1,
     because Google's discovery documents list every method under each prefix."""
-    return version if method in version.methods else vision.V1
+    return version if method in version.methods else messages.V1
 
 
 @cache
-def discovery(version: vision.Version) -> dict[str, Any]:
+def discovery(version: messages.Version) -> dict[str, Any]:
     """Google's discovery document, format v1, but for the URL it is served at."""
     found: dict[str, Any] = {"resources": {}}
     for path, verb, parents, call in _calls(version):
@@ -88,7 +88,7 @@ def discovery(version: vision.Version) -> dict[str, Any]:
 
 
 @cache
-def openapi(version: vision.Version) -> dict[str, Any]:
+def openapi(version: messages.Version) -> dict[str, Any]:
     """OpenAPI 3.0, but for the URL it is served at."""
     prefix = "#/components/schemas/"
     paths: dict[str, Any] = {}
@@ -134,7 +134,7 @@ _Call = dict[str, Any]
 
 
 def _calls(
-    version: vision.Version,
+    version: messages.Version,
 ) -> Iterator[tuple[str, tuple[str, str], tuple[str, ...], _Call]]:
     """(path below the version, (resource, action), parents, what it takes and gives)."""
     for parents in _PARENTS:
@@ -198,7 +198,7 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": dict(properties)}
 
 
-def _schemas(version: vision.Version, prefix: str) -> dict[str, Any]:
+def _schemas(version: messages.Version, prefix: str) -> dict[str, Any]:
     """Every message that a call takes or gives, by name, and those in them."""
     waiting = [
         operations_pb2.Operation.DESCRIPTOR,
@@ -229,16 +229,16 @@ def _schemas(version: vision.Version, prefix: str) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def _name(descriptor: Any, version: vision.Version) -> str:
+def _name(descriptor: Any, version: messages.Version) -> str:
     """``google.cloud.vision.v1.FaceAnnotation.Landmark`` → ``FaceAnnotationLandmark``; what an
     older version lends from v1 says so."""
     package = descriptor.file.package
-    is_lent = version is not vision.V1 and package == "google.cloud.vision.v1"
+    is_lent = version is not messages.V1 and package == "google.cloud.vision.v1"
     name = str(descriptor.full_name).removeprefix(f"{package}.").replace(".", "")
     return f"{_OF_V1 if is_lent else ''}{name}"
 
 
-def _field(field: Any, version: vision.Version, prefix: str) -> dict[str, Any]:
+def _field(field: Any, version: messages.Version, prefix: str) -> dict[str, Any]:
     inner = field.message_type
     if inner is not None and inner.GetOptions().map_entry:
         value = _value(inner.fields_by_name["value"], version, prefix)
@@ -247,7 +247,7 @@ def _field(field: Any, version: vision.Version, prefix: str) -> dict[str, Any]:
     return {"type": "array", "items": value} if field.is_repeated else value
 
 
-def _value(field: Any, version: vision.Version, prefix: str) -> dict[str, Any]:
+def _value(field: Any, version: messages.Version, prefix: str) -> dict[str, Any]:
     if field.message_type is not None:
         known = _KNOWN.get(field.message_type.full_name)
         return dict(known) if known else {"$ref": prefix + _name(field.message_type, version)}

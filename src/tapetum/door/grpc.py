@@ -13,12 +13,12 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import DecodeError
 from grpc import aio
 
-from tapetum import vision
 from tapetum.door import Method, annotate_methods, answer, is_held, status_of
-from tapetum.door.auth import Credentials, Gate
 from tapetum.errors import InvalidRequest, RequestError
-from tapetum.service import Service
-from tapetum.validate import MAX_PAYLOAD
+from tapetum.identity.gate import Credentials, Gate
+from tapetum.operations.service import Service
+from tapetum.vision import messages
+from tapetum.vision.validation import MAX_PAYLOAD
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 #: A protobuf message may carry as many image bytes as a JSON body, and some framing.
@@ -53,7 +53,7 @@ def build(service: Service, gate: Gate) -> aio.Server:
         grpc.method_handlers_generic_handler(
             version.service, _annotate_handlers(service, gate, version)
         )
-        for version in vision.VERSIONS.values()
+        for version in messages.VERSIONS.values()
     ]
     handlers.append(
         grpc.method_handlers_generic_handler(
@@ -65,7 +65,7 @@ def build(service: Service, gate: Gate) -> aio.Server:
     return server
 
 
-def _annotate_handlers(service: Service, gate: Gate, version: vision.Version) -> dict[str, Any]:
+def _annotate_handlers(service: Service, gate: Gate, version: messages.Version) -> dict[str, Any]:
     methods = annotate_methods(service, version)
     return {
         name: _handler(gate, methods[name], kind, version.to_v1, name)

@@ -20,25 +20,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tapetum import vision
-from tapetum.door import (
-    Method,
-    annotate_methods,
-    answer,
-    discovery,
-    is_held,
-    status_of,
-    storage,
-    uploads,
-)
-from tapetum.door.auth import Credentials, Gate
+from tapetum.door import Method, annotate_methods, answer, discovery, is_held, status_of
 from tapetum.door.bodies import MESSAGE_SECONDS, arriving
+from tapetum.door.buckets import storage, uploads
 from tapetum.errors import InvalidRequest, OperationNotFound, RequestError, ServerFailed
+from tapetum.identity.gate import Credentials, Gate
+from tapetum.identity.principal import Principal
 from tapetum.ledger import OperationRecord
-from tapetum.principal import Principal
-from tapetum.service import Service, operation_of
+from tapetum.operations.service import Service, operation_of
 from tapetum.stores.router import Stores
-from tapetum.validate import MAX_PAYLOAD
+from tapetum.vision import messages
+from tapetum.vision.validation import MAX_PAYLOAD
 
 #: ``google.rpc.Code`` → (HTTP status, name).
 HTTP_OF_CODE: Mapping[int, tuple[int, str]] = {
@@ -123,15 +115,15 @@ async def _described(scheme: str, request: Request) -> Response:
     """The discovery document, or OpenAPI's, of a version."""
     is_openapi = "version" in request.path_params
     name = request.path_params.get("version") or request.query_params.get("version", "v1")
-    if name not in vision.VERSIONS:
+    if name not in messages.VERSIONS:
         return await _no_such_path(request, OperationNotFound(""))
     document = discovery.openapi if is_openapi else discovery.discovery
-    tree = document(vision.VERSIONS[name])
+    tree = document(messages.VERSIONS[name])
     root = f"{scheme}://{request.headers.get('host', '')}/"
     where: dict[str, Any] = (
         {"servers": [{"url": root}]} if is_openapi else {"rootUrl": root, "baseUrl": root}
     )
-    return Response(vision.dump_json(tree | where), media_type=_JSON)
+    return Response(messages.dump_json(tree | where), media_type=_JSON)
 
 
 class _Door:
@@ -142,7 +134,7 @@ class _Door:
         self._service = service
         self.handlers = {
             version.name: partial(self._handle, _calls(service, version))
-            for version in vision.VERSIONS.values()
+            for version in messages.VERSIONS.values()
         }
 
     async def _handle(self, calls: Mapping[str, _Call], request: Request) -> Response:
@@ -209,18 +201,18 @@ class _Call:
     """A method of one version, as REST calls it."""
 
     method: Callable[..., Awaitable[Any]]
-    version: vision.Version
+    version: messages.Version
     request_class: Any
 
     def message(self, body: bytes, parent: str | None) -> Any:
         """v1's request of a JSON body and the path. Raises `InvalidRequest`."""
-        message = self.version.to_v1(vision.from_json(body, self.request_class()))
+        message = self.version.to_v1(messages.from_json(body, self.request_class()))
         if parent:
             message.parent = parent
         return message
 
 
-def _calls(service: Service, version: vision.Version) -> dict[str, _Call]:
+def _calls(service: Service, version: messages.Version) -> dict[str, _Call]:
     calls = {}
     for verb, name in discovery.VERBS.items():
         speaker = discovery.speaker(version, name)
@@ -249,8 +241,8 @@ def _wants_numbers(request: Request) -> bool:
 def _text(reply: Any, enum_numbers: bool) -> bytes:
     """The JSON of a message, or of a tree that has been made of one already."""
     if isinstance(reply, dict):
-        return vision.dump_json(reply)
-    return vision.to_json(reply, enum_numbers=enum_numbers)
+        return messages.dump_json(reply)
+    return messages.to_json(reply, enum_numbers=enum_numbers)
 
 
 def _list_request(request: Request, name: str) -> Any:
@@ -307,7 +299,7 @@ def _error(error: RequestError) -> Response:
     if "details" in status:
         body["details"] = status["details"]
     headers = {"WWW-Authenticate": "Bearer"} if http == 401 else None
-    return Response(vision.dump_json({"error": body}), http, headers, media_type=_JSON)
+    return Response(messages.dump_json({"error": body}), http, headers, media_type=_JSON)
 
 
 async def _no_such_path(request: Request, _: Exception) -> Response:

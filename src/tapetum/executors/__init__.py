@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Protocol
 
-from tapetum.lease import Lease
-from tapetum.plan import Task
+from tapetum.tasks.lease import Lease
+from tapetum.tasks.plan import Task
 
 
 class Executor(Protocol):
-    """Runs `tapetum.annotator.Annotator` somewhere."""
+    """Runs `tapetum.pipeline.annotator.Annotator` somewhere."""
 
     @property
     def slots(self) -> int:

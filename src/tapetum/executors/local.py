@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 
-from tapetum.annotator import Annotator
-from tapetum.lease import Lease
-from tapetum.plan import Task
+from tapetum.pipeline.annotator import Annotator
+from tapetum.tasks.lease import Lease
+from tapetum.tasks.plan import Task
 
 
 class LocalExecutor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from tapetum.detectors import Signals
+from tapetum.signals import Signals
 
 #: Signal classes.
 Needs: TypeAlias = tuple[type, ...]

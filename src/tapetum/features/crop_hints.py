@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors import Signals
 from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces import Faces
+from tapetum.detectors.faces.detector import Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency
 from tapetum.errors import InvalidImageParameter
 from tapetum.features import Ask
 from tapetum.features.importance import importance
+from tapetum.signals import Signals
 
 CROP_HINTS = 9  # Feature.Type
 _MOST_RATIOS = 16  # the API ignores further ones

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapetum.detectors import Signals
-from tapetum.detectors.text import TextLines
-from tapetum.detectors.text_layout import layout
 from tapetum.features import Ask
 from tapetum.features.text_annotation import annotate
 from tapetum.features.text_languages import Identify
+from tapetum.layout.page import layout
+from tapetum.signals import Signals
+from tapetum.signals.text import TextLines
 
 DOCUMENT_TEXT_DETECTION = 11
 """``google.cloud.vision.v1.Feature.Type``."""

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors import Signals
-from tapetum.detectors.face_looks import EXPRESSIONS
-from tapetum.detectors.faces import Face, Faces
+from tapetum.detectors.faces.attributes import EXPRESSIONS
+from tapetum.detectors.faces.detector import Face, Faces
 from tapetum.features import Ask
 from tapetum.features.likelihood import Cuts, likelihood
+from tapetum.signals import Signals
 
 FACE_DETECTION = 1  # Feature.Type
 LEFT_EYE, RIGHT_EYE = 1, 2  # FaceAnnotation.Landmark.Type

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors import Signals
 from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces import Faces
+from tapetum.detectors.faces.detector import Faces
 from tapetum.detectors.objects import Objects
 from tapetum.detectors.saliency import Saliency
 from tapetum.features.objects import CALIBRATION, LOWEST_SCORE
+from tapetum.signals import Signals
 
 #: What each kind weighs when it is there. People look at faces first (Cerf et al., "Predicting
 #: human gaze using low-level saliency combined with face detection", NIPS 2007).

@@ -7,16 +7,16 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from tapetum.detectors import Signals
 from tapetum.detectors.captions import Captions
 from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.face_glance import FaceGlance
+from tapetum.detectors.faces.quick_faces import FaceGlance
 from tapetum.detectors.objects import Objects
-from tapetum.detectors.surface import Surface
+from tapetum.detectors.photo_statistics import Surface
 from tapetum.features import Ask
 from tapetum.features.label_chains import LOWEST_SCORE, broadest, reward, told
 from tapetum.features.objects import FoundObject, ObjectVocabulary
 from tapetum.features.vocabulary import LabelCandidate, Vocabulary
+from tapetum.signals import Signals
 
 LABEL_DETECTION = 4  # Feature.Type
 

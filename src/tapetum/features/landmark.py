@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tapetum.detectors import Signals
-from tapetum.detectors.landmarks import Landmarks
 from tapetum.features import Ask
+from tapetum.recognisers.landmarks import Landmarks
+from tapetum.signals import Signals
 
 LANDMARK_DETECTION = 2  # Feature.Type
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapetum.detectors import Signals
-from tapetum.detectors.logos import Logos
 from tapetum.features import Ask
+from tapetum.recognisers.logos import Logos
+from tapetum.signals import Signals
 
 LOGO_DETECTION = 3  # Feature.Type
 

@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from tapetum.detectors import Signals
 from tapetum.detectors.objects import Objects
 from tapetum.features import Ask
 from tapetum.features.calibration import BetaCalibration
+from tapetum.signals import Signals
 
 OBJECT_LOCALIZATION = 19  # Feature.Type
 LOWEST_SCORE = 0.5  # about the lowest that the service has been seen to return

@@ -20,11 +20,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors import Signals
 from tapetum.detectors.adult import AdultScores
 from tapetum.detectors.captions import Captions
 from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.surface import Surface
+from tapetum.detectors.photo_statistics import Surface
 from tapetum.features import Ask
 from tapetum.features.likelihood import (
     LIKELY,
@@ -36,6 +35,7 @@ from tapetum.features.likelihood import (
     likelihood,
 )
 from tapetum.features.vocabulary import TEMPERATURE, softmax
+from tapetum.signals import Signals
 
 SAFE_SEARCH_DETECTION = 6  # Feature.Type
 

@@ -1,7 +1,7 @@
 """The page, block, paragraph, word, symbol tree of Vision's ``TextAnnotation``, and its flat twin.
 
 ``full_text_annotation.text`` is made of symbols and breaks only: each word's symbols, and after
-each word what its last symbol's break stands for (`tapetum.detectors.text_paragraphs.Break`).
+each word what its last symbol's break stands for (`tapetum.layout.paragraphs.Break`).
 Languages are said of blocks and of the page, never of single words. The confidence of a symbol is
 the recogniser's; that of a word, paragraph, block or page is the mean over its symbols.
 """
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tapetum.detectors.text import Quad, Symbol
-from tapetum.detectors.text_layout import Block, Layout, Paragraph
-from tapetum.detectors.text_paragraphs import Break, Piece
 from tapetum.features import Ask
 from tapetum.features.text_languages import Identify, Share, spoken
+from tapetum.layout.page import Block, Layout, Paragraph
+from tapetum.layout.paragraphs import Break, Piece
+from tapetum.signals.text import Quad, Symbol
 
 TEXT, TABLE = 1, 2
 """``google.cloud.vision.v1.Block.BlockType``."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from tapetum.detectors.text import Line
+from tapetum.signals.text import Line
 
 FEWEST = 0.005
 """Languages of a smaller share are not worth a word."""

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from tapetum.detectors import Signals
-from tapetum.detectors.web import WebImage, WebMatches
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection
+from tapetum.recognisers.web import WebImage, WebMatches
+from tapetum.signals import Signals
 
 WEB_DETECTION = 10  # Feature.Type
 _LABEL_LANGUAGE = "en"

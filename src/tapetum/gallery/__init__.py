@@ -16,9 +16,9 @@ message and knows nothing of galleries. A recogniser goes through the galleries 
             ...  # verify; then
             entry = galleries.entry(gallery, near.entry)
 
-`Galleries` is one small interface; `tapetum.gallery.sqlite`, `.postgresql`, `.lance`, `.memory`
-(also what ships, read-only) and `.joined` implement it, `.places` opens one by its URL. It is
-called from several threads at once.
+`Galleries` is one small interface; `tapetum.gallery.backends.sqlite`, `.postgresql`, `.lance`,
+`.memory` (also what ships, read-only) and `.joined` implement it, `.places` opens one by its URL.
+It is called from several threads at once.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Near:
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A reference image whose PDQ hash is close: ``distance`` 0..256 differing bits, to hash
-    number ``turn`` of those asked with (`tapetum.gallery.pdq.TURNS` names them)."""
+    number ``turn`` of those asked with (`tapetum.gallery.matching.pdq.TURNS` names them)."""
 
     reference: int
     entry: str

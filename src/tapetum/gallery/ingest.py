@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from tapetum.errors import ImageError, InvalidGallery
 from tapetum.gallery import Entry, Galleries, Gallery, Kind, Reference
 from tapetum.gallery.background import Background
-from tapetum.gallery.items import Item, Problem, pixels_of
+from tapetum.gallery.sources.items import Item, Problem, pixels_of
 
 #: Images put in one transaction.
 BATCH = 64

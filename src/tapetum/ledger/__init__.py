@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tapetum.plan import Task
+from tapetum.tasks.plan import Task
 
 #: Microseconds since 1970, UTC.
 Clock = Callable[[], int]

@@ -17,7 +17,7 @@ from tapetum.ledger import (
     OperationRecord,
     OperationState,
 )
-from tapetum.plan import Task
+from tapetum.tasks.plan import Task
 
 
 def _now() -> int:

@@ -39,7 +39,7 @@ from tapetum.ledger import (
     OperationState,
 )
 from tapetum.ledger.schema import metadata, operation_rows, task_rows, turn_rows
-from tapetum.plan import Task
+from tapetum.tasks.plan import Task
 
 _RECORD_COLUMNS = [
     operation_rows.c[name] for name in OperationRecord.__slots__ if name in operation_rows.c

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from tapetum.errors import InvalidObjectName, ObjectExists, ObjectForbidden, ObjectNotFound
-from tapetum.principal import ANYBODY, Principal
+from tapetum.identity.principal import ANYBODY, Principal
 from tapetum.settings import BucketRule
 from tapetum.stores import Store
 from tapetum.stores.cloud import CloudStore

@@ -15,7 +15,7 @@ from importlib.resources import files
 import numpy as np
 
 from tapetum.gallery import DIMENSIONS, PDQ_BYTES, Entry, Galleries, Gallery, Kind, Reference
-from tapetum.gallery.memory import MemoryGalleries
+from tapetum.gallery.backends.memory import MemoryGalleries
 
 GALLERY = Gallery("landmarks", Kind.LANDMARK)
 

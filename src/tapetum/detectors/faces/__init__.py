@@ -1,0 +1,1 @@
+"""Faces: where they are, their shape, where they look and how."""

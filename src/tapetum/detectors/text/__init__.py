@@ -1,0 +1,1 @@
+"""Text: finding lines and reading them."""

@@ -1,0 +1,1 @@
+"""The bucket door: local buckets for Google's storage clients."""

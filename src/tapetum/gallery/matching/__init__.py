@@ -1,0 +1,1 @@
+"""Matching: hashes, local features, indexes."""

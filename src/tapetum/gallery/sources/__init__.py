@@ -1,0 +1,1 @@
+"""Sources of reference images: folders, tables, sites, crawls."""

@@ -1,0 +1,1 @@
+"""Imaging: bytes of a file → ``Picture``, pages → ``Picture``."""

@@ -1,0 +1,1 @@
+"""Layout: lines → words, paragraphs, blocks, columns; scripts and languages."""

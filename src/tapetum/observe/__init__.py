@@ -1,0 +1,1 @@
+"""Observe: what a running Tapetum says of itself."""

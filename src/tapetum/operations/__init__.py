@@ -1,0 +1,1 @@
+"""Operations: what each method means, and handing its tasks out."""

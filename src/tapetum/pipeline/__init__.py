@@ -1,0 +1,1 @@
+"""The pipeline: one task end to end, from bytes to shards."""

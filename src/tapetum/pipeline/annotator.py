@@ -1,0 +1,396 @@
+"""One task end to end: bytes or page → `Picture` → signals → messages → shard object."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from itertools import islice
+from typing import Any
+
+from tapetum.detectors import Detector
+from tapetum.errors import (
+    FeatureNotAvailable,
+    FileLost,
+    ImageError,
+    ImageFailed,
+    InvalidImageParameter,
+    StoreUnavailable,
+    UrlNotAvailable,
+)
+from tapetum.features import Ask, Feature
+from tapetum.identity.principal import Principals
+from tapetum.imaging.picture import Picture
+from tapetum.pipeline import fetch, shards
+from tapetum.pipeline.documents import Document, open_document
+from tapetum.pipeline.image_sources import ImageSource, PageSource, Source
+from tapetum.recognisers import Recogniser
+from tapetum.signals import Signals
+from tapetum.stores.router import Stores
+from tapetum.tasks.lease import Lease
+from tapetum.tasks.plan import Shard, Task
+from tapetum.vision import messages, validation
+
+log = logging.getLogger(__name__)
+
+#: Pictures that go through the detectors together.
+WINDOW = 8
+#: Pixels after which a window holds no further picture: 24 bits each, 192 MB.
+WINDOW_PIXELS = 64_000_000
+#: Image files fetched ahead of the one being looked at, per task.
+AHEAD = 8
+FETCH_THREADS = 16
+
+
+@dataclass(slots=True)
+class _Look:
+    """One image on its way through the detectors."""
+
+    source: Source
+    response: Any = field(default_factory=messages.AnnotateImageResponse)
+    asks: dict[int, int] = field(default_factory=dict)
+    picture: Picture | None = None
+    signals: Signals = field(default_factory=Signals)
+
+    def refuse(self, error: ImageError) -> None:
+        """``error`` is (part of) the answer. The first error's code counts."""
+        status = self.response.error
+        if status.code:
+            status.message += f" {error.message}"
+        else:
+            status.code, status.message = error.code, error.message
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What a caller's images may come from, and whose galleries they are compared with."""
+
+    stores: Stores
+    project: str
+
+
+class Annotator:
+    """Looks at images and says what the features asked for say.
+
+    Holds no state of any one task and is used by many threads at once. ``detectors`` and
+    ``recognisers`` are run at most once per image each, only those that the asked features need.
+    ``principals`` says what the starter of a task or call may read and write, at the time it is
+    read and written.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        detectors: Iterable[Detector[Any]],
+        features: Iterable[Feature],
+        recognisers: Iterable[Recogniser[Any]] = (),
+        principals: Principals | None = None,
+    ) -> None:
+        self._stores = stores
+        self._principals = principals or Principals({}, asked=False)
+        self._detectors = {detector.signal: detector for detector in detectors}
+        by_signal = {recogniser.signal: recogniser for recogniser in recognisers}
+        order = TopologicalSorter({kind: one.needs for kind, one in by_signal.items()})
+        #: Each after those whose signals it needs.
+        self._recognisers = {k: by_signal[k] for k in order.static_order() if k in by_signal}
+        self._features = {feature.type: feature for feature in features}
+        self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
+
+    def run(self, task: Task, lease: Lease) -> None:
+        """Write every shard of ``task`` that is not written yet, in order.
+
+        Raises `LeaseLost` and `TaskStopped` as ``lease`` does, `OutputNotWritable` and
+        `StoreUnavailable` as `write_shard` does, `FileLost` when the file whose pages these are
+        cannot be opened any more. A bad image is never an exception.
+        """
+        if task.file:
+            self._run_file(task, lease)
+            return
+        requests = messages.BatchAnnotateImagesRequest.FromString(task.requests).requests
+        images = [ImageSource(request) for request in requests[task.done :]]
+        for shard, answers in self._shards(task, images, lease):
+            response = messages.BatchAnnotateImagesResponse(responses=answers)
+            self._write(task, shard, response, lease)
+
+    def annotate(self, requests: bytes, principal: str = "", project: str = "") -> bytes:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal`` with a serialized
+        response. ``project`` is whose galleries are seen beside those for everyone."""
+        asked = messages.BatchAnnotateImagesRequest.FromString(requests).requests
+        sight = self._sight(principal, project)
+        answers = self._answers(map(ImageSource, asked), WINDOW, sight)
+        response = messages.BatchAnnotateImagesResponse(responses=answers)
+        return bytes(response.SerializeToString())
+
+    def annotate_file(self, request: bytes, principal: str = "", project: str = "") -> bytes:
+        """Answer a serialized ``AnnotateFileRequest`` of ``principal`` with a serialized response.
+
+        What is wrong with the file is the response's ``error``, which then has nothing else.
+        ``project`` is as for `annotate`.
+        """
+        asked = messages.AnnotateFileRequest.FromString(request)
+        response = _file_response(asked)
+        sight = self._sight(principal, project)
+        try:
+            with open_document(asked.input_config, sight.stores) as document:
+                pages = _pages(
+                    asked, document, document.numbers(asked.pages, validation.MAX_SYNC_PAGES)
+                )
+                response.responses.extend(self._answers(pages, WINDOW, sight))
+                response.total_pages = document.pages
+        except ImageError as error:
+            response.error.code, response.error.message = error.code, error.message
+        return bytes(response.SerializeToString())
+
+    def close(self) -> None:
+        """End the threads that fetch."""
+        self._fetchers.shutdown(cancel_futures=True)
+
+    def _run_file(self, task: Task, lease: Lease) -> None:
+        asked = messages.AnnotateFileRequest.FromString(task.requests)
+        try:
+            document = open_document(asked.input_config, self._stores_of(task.principal))
+        except UrlNotAvailable as error:
+            raise StoreUnavailable(error.message) from error
+        except ImageError as error:
+            raise FileLost(error) from error
+        with document:
+            pages = _pages(asked, document, range(task.first + task.done, task.last + 1))
+            for shard, answers in self._shards(task, pages, lease):
+                response = _file_response(asked)
+                response.responses.extend(answers)
+                if task.api_version in messages.WITH_TOTAL_PAGES:
+                    response.total_pages = document.pages
+                self._write(task, shard, response, lease)
+
+    def _shards(
+        self, task: Task, sources: Sequence[Source], lease: Lease
+    ) -> Iterator[tuple[Shard, list[Any]]]:
+        """Each shard not yet written and its answers."""
+        answers = self._answers_of_task(task, sources, task.first + task.done, lease)
+        for shard in task.shards_left():
+            yield shard, list(islice(answers, len(shard)))
+
+    def _write(self, task: Task, shard: Shard, response: Any, lease: Lease) -> None:
+        lease.check()
+        stores = self._stores_of(task.principal)
+        shards.write_shard(stores, task.output_uri, shard, response, task.api_version)
+        failed = sum(answer.HasField("error") for answer in response.responses)
+        lease.written(shard, failed)
+
+    def _answers_of_task(
+        self, task: Task, sources: Sequence[Source], start: int, lease: Lease
+    ) -> Iterator[Any]:
+        """Responses in order, with what a batch adds to them: the image's URI, a log line for
+        each that failed, and care for images that took a process down."""
+        if task.careful:
+            answers = self._careful_answers(task, sources, start, lease)
+        else:
+            answers = self._answers(sources, WINDOW, self._sight_of(task), lease.check)
+        for position, (source, response) in enumerate(zip(sources, answers, strict=True), start):
+            if source.uri:
+                response.context.uri = source.uri
+            if response.HasField("error"):
+                log.warning(
+                    "%s failed: operation=%s %s=%d uri=%s code=%d %s",
+                    "page" if task.file else "image",
+                    task.operation,
+                    "page" if task.file else "image",
+                    position,
+                    repr(source.uri) if source.uri else "(inline)",
+                    response.error.code,
+                    ascii(response.error.message)[1:-1],
+                )
+            yield response
+
+    def _careful_answers(
+        self, task: Task, sources: Sequence[Source], start: int, lease: Lease
+    ) -> Iterator[Any]:
+        """One image at a time, each announced first; those known to kill are not touched."""
+        for position, source in enumerate(sources, start):
+            if position in task.poison:
+                look = _Look(source)
+                look.refuse(ImageFailed("This image stopped the process that looked at it."))
+                source.finish(look.response)
+                yield look.response
+            else:
+                lease.started(position)
+                yield from self._answers([source], 1, self._sight_of(task), lease.check)
+
+    def _answers(
+        self,
+        sources: Iterable[Source],
+        window: int,
+        sight: _Sight,
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Iterator[Any]:
+        """Responses in order of ``sources``; ``before_each`` may stop the work by raising."""
+        fetched = self._fetch_ahead(sources, sight.stores)
+        while looks := self._window(fetched, window, sight.project, before_each):
+            for signal, detector in self._detectors.items():
+                self._detect(detector, [look for look in looks if signal in self._needs(look)])
+            for signal, recogniser in self._recognisers.items():
+                for look in looks:
+                    if signal in self._needs(look):
+                        self._recognise(recogniser, look)
+            for look in looks:
+                self._describe(look)
+                look.source.finish(look.response)
+                look.picture = None
+                yield look.response
+
+    def _window(
+        self,
+        sources: Iterator[Source],
+        size: int,
+        project: str,
+        before_each: Callable[[], None],
+    ) -> list[_Look]:
+        """The next ``size`` pictures, or fewer that are large."""
+        looks: list[_Look] = []
+        pixels = 0
+        while len(looks) < size and pixels < WINDOW_PIXELS:
+            source = next(sources, None)
+            if source is None:
+                break
+            before_each()
+            look = self._opened(source, project)
+            looks.append(look)
+            if look.picture is not None:
+                pixels += look.picture.pixels.shape[0] * look.picture.pixels.shape[1]
+        return looks
+
+    def _stores_of(self, principal: str) -> Stores:
+        return self._stores.seen_by(self._principals.named(principal))
+
+    def _sight_of(self, task: Task) -> _Sight:
+        return self._sight(task.principal, task.project)
+
+    def _sight(self, principal: str, project: str) -> _Sight:
+        """A caller who is not (any more) of ``project`` sees none of its galleries."""
+        is_own = self._principals.named(principal).may_see(project)
+        return _Sight(self._stores_of(principal), project if is_own else "")
+
+    def _fetch_ahead(self, sources: Iterable[Source], stores: Stores) -> Iterator[Source]:
+        coming: deque[Source] = deque()
+        try:
+            for source in sources:
+                if len(coming) > AHEAD:
+                    yield coming.popleft()
+                source.prepare(self._fetchers, stores)
+                coming.append(source)
+            while coming:
+                yield coming.popleft()
+        finally:  # the task was stopped: nobody waits for these any more
+            for source in coming:
+                source.cancel()
+
+    def _opened(self, source: Source, project: str) -> _Look:
+        """The image decoded as large as the features asked for want it; an error in its place."""
+        look = _Look(source)
+        try:
+            look.asks = validation.image_asks(source.request)
+            languages = _languages(look)
+            if not look.asks:
+                return look
+            picture = source.picture(lambda w, h: self._side(look, w, h))
+            look.picture = replace(picture, languages=languages, project=project)
+        except ImageError as error:
+            look.refuse(error)
+        except Exception:
+            log.exception("unexpected fault while opening an image")
+            look.refuse(ImageFailed("The image could not be opened: a fault of this server."))
+        return look
+
+    def _side(self, look: _Look, width: int, height: int) -> int:
+        makers = (
+            self._detectors.get(signal) or self._recognisers[signal]
+            for signal in self._needs_of(look)
+        )
+        return max((maker.side(width, height) for maker in makers), default=1)
+
+    def _needs(self, look: _Look) -> set[type]:
+        return self._needs_of(look) if look.picture is not None else set()
+
+    def _needs_of(self, look: _Look) -> set[type]:
+        features = (self._features.get(kind) for kind in look.asks)
+        needs = {need for feature in features if feature is not None for need in feature.needs}
+        for signal in reversed(self._recognisers):
+            if signal in needs:
+                needs.update(self._recognisers[signal].needs)
+        return needs
+
+    def _detect(self, detector: Detector[Any], looks: Sequence[_Look]) -> None:
+        """Give each look the detector's signal. One that fails does not fail the others."""
+        pictures = [look.picture for look in looks if look.picture is not None]
+        if not pictures:
+            return
+        try:
+            signals = detector.detect(pictures)
+        except Exception:
+            if len(looks) > 1:
+                for look in looks:
+                    self._detect(detector, [look])
+                return
+            log.exception("the detector of %s failed", detector.signal.__name__)
+            return
+        for look, signal in zip(looks, signals, strict=True):
+            look.signals.add(signal)
+
+    def _recognise(self, recogniser: Recogniser[Any], look: _Look) -> None:
+        """Give the look the recogniser's signal."""
+        if look.picture is None:
+            return
+        try:
+            look.signals.add(recogniser.recognise(look.picture, look.signals))
+        except Exception:
+            log.exception("the recogniser of %s failed", recogniser.signal.__name__)
+
+    def _describe(self, look: _Look) -> None:
+        if look.picture is None:
+            return
+        for kind, max_results in look.asks.items():
+            feature = self._features.get(kind)
+            name = messages.Feature.Type.Name(kind)
+            context = look.source.request.image_context
+            ask = Ask(max_results, look.picture.width, look.picture.height, context)
+            try:
+                if feature is None:
+                    raise FeatureNotAvailable(f"{name} is not available on this server yet.")
+                feature.describe(ask, look.signals, look.response)
+            except ImageError as error:
+                look.refuse(error)
+            except Exception:
+                log.exception("%s failed", name)
+                look.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
+
+
+def _languages(look: _Look) -> tuple[str, ...]:
+    """The languages hinted at. A hint that is not read is an error of text alone (Google: "Text
+    detection returns an error"): the other features are answered."""
+    try:
+        return validation.text_languages(look.source.request)
+    except InvalidImageParameter as error:
+        look.refuse(error)
+        for kind in validation.TEXT_FEATURES:
+            look.asks.pop(kind, None)
+        return ()
+
+
+def _file_response(asked: Any) -> Any:
+    """An ``AnnotateFileResponse`` that says which file it is about, without repeating it."""
+    response = messages.AnnotateFileResponse()
+    response.input_config.mime_type = asked.input_config.mime_type
+    if not asked.input_config.content:
+        response.input_config.gcs_source.uri = asked.input_config.gcs_source.uri
+    return response
+
+
+def _pages(asked: Any, document: Document, numbers: Iterable[int]) -> list[PageSource]:
+    request = messages.AnnotateImageRequest(
+        features=asked.features, image_context=asked.image_context
+    )
+    uri = fetch.uri_of_file(asked.input_config)
+    return [PageSource(request, document, number, uri) for number in numbers]

@@ -1,0 +1,119 @@
+"""Where pictures come from: an image of a request, or a page of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tapetum.errors import BadImage, PdfIsNoImage
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
+from tapetum.pipeline import fetch, page_units
+from tapetum.pipeline.documents import Document, Page
+from tapetum.stores.router import Stores
+from tapetum.vision.formats import is_pdf
+
+SideFor = Callable[[int, int], int]
+
+
+class Source(Protocol):
+    """One picture to look at."""
+
+    @property
+    def request(self) -> Any:
+        """The ``AnnotateImageRequest`` that says which features want what of it."""
+        ...
+
+    @property
+    def uri(self) -> str:
+        """What it is from, as given; empty for inline content."""
+        ...
+
+    def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
+        """Begin to get what `picture` needs, without waiting."""
+        ...
+
+    def cancel(self) -> None:
+        """Nobody will ask for `picture` any more."""
+        ...
+
+    def picture(self, side_for: SideFor) -> Picture:
+        """The picture, once, its longest side at least ``side_for(width, height)`` if it has that.
+
+        Raises `tapetum.errors.ImageError`.
+        """
+        ...
+
+    def finish(self, response: Any) -> None:
+        """Say in the finished ``AnnotateImageResponse`` what only the source knows."""
+        ...
+
+
+@dataclass(slots=True)
+class ImageSource:
+    """An image of a request, fetched ahead."""
+
+    request: Any
+    content: Future[bytes] | None = None
+
+    @property
+    def uri(self) -> str:
+        return fetch.uri_of(self.request.image)
+
+    def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
+        self.content = fetchers.submit(fetch.fetch, self.request.image, stores)
+
+    def cancel(self) -> None:
+        if self.content is not None:
+            self.content.cancel()
+
+    def picture(self, side_for: SideFor) -> Picture:
+        content, self.content = self.content, None  # a file is in memory no longer than needed
+        if content is None:
+            raise AssertionError
+        try:
+            return decode(content.result(), side_for)
+        except BadImage as error:
+            if is_pdf(content.result()):
+                raise PdfIsNoImage(
+                    "A PDF is no image. Its pages are for BatchAnnotateFiles (files:annotate) and "
+                    "AsyncBatchAnnotateFiles (files:asyncBatchAnnotate)."
+                ) from error
+            raise
+
+    def finish(self, response: Any) -> None:
+        """Nothing: a call's answers do not say which image they are of, and a batch's URIs are the
+        annotator's to add."""
+
+
+@dataclass(slots=True)
+class PageSource:
+    """Page ``number`` of an open document, rendered when it is asked for: of however many pages,
+    no more are in memory than are looked at together."""
+
+    request: Any
+    document: Document
+    number: int
+    uri: str
+    page: Page | None = None
+
+    def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
+        """Nothing: the document is open."""
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+    def picture(self, side_for: SideFor) -> Picture:
+        self.page = self.document.page(self.number, side_for)
+        return self.page.picture
+
+    def finish(self, response: Any) -> None:
+        response.context.page_number = self.number
+        if self.uri:
+            response.context.uri = self.uri
+        if self.page is not None and self.page.points is not None:
+            picture = self.page.picture
+            page_units.rewrite(response, picture.width, picture.height, self.page.points)
+        self.page = None

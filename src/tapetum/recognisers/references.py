@@ -1,0 +1,70 @@
+"""From the bytes of an image file to the `Reference` that a gallery keeps of it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from tapetum.detectors.classes import WEIGHTS, ImageClassifier
+from tapetum.detectors.keypoints import KeypointDetector
+from tapetum.gallery import DIMENSIONS, Kind, Reference, unit
+from tapetum.imaging.decoding import decode
+from tapetum.imaging.picture import Picture
+from tapetum.models.manifest import Manifest
+from tapetum.models.session import Sessions
+from tapetum.recognisers.web import hash_of
+
+#: Keypoints kept of a reference image, by kind: the best 600 are enough to recognise a copy, of
+#: which there may be hundreds of thousands (41 kB each); a place or a mark seen anew needs more.
+MOST_KEYPOINTS = {Kind.WEB: 600, Kind.LANDMARK: 1500, Kind.LOGO: 1500}
+
+_FLAT = 1.0  # standard deviation of grey levels below which a picture shows nothing
+
+
+class ReferenceMaker:
+    """Looks at reference images exactly as the server looks at the images it is asked about."""
+
+    def __init__(self, sessions: Sessions, model: str) -> None:
+        self._classifier = ImageClassifier(sessions)
+        self._keypoints = KeypointDetector(sessions)
+        self._model = model
+
+    def make(self, content: bytes, digest: str, source: str, kind: Kind) -> Reference:
+        """The `Reference` of the image file ``content``, not calibrated.
+
+        A picture of one colour is no fault: its numbers are zero, and nothing resembles it.
+        Raises `tapetum.errors.BadImage` and `ImageTooLarge` as `tapetum.imaging.decoding.decode`
+        does.
+        """
+        return self.of_picture(decode(content, self._side), digest, source, kind)
+
+    def of_picture(self, picture: Picture, digest: str, source: str, kind: Kind) -> Reference:
+        """The `Reference` of a decoded picture."""
+        hashed = hash_of(picture)
+        is_blank = float(cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY).std()) < _FLAT
+        if is_blank:
+            embedding = np.zeros(DIMENSIONS, dtype=np.float16)
+            features = b""
+        else:
+            embedding = unit(self._classifier.detect([picture])[0].embedding)
+            found = self._keypoints.detect([picture])[0].features
+            features = found.packed(MOST_KEYPOINTS[kind]) if len(found) else b""
+        return Reference(
+            digest=digest,
+            source=source,
+            width=picture.width,
+            height=picture.height,
+            embedding=embedding,
+            pdq=hashed.hashes[0].tobytes(),
+            pdq_quality=hashed.quality,
+            features=features,
+            model=self._model,
+        )
+
+    def _side(self, width: int, height: int) -> int:
+        return max(self._classifier.side(width, height), self._keypoints.side(width, height))
+
+
+def embedding_model(manifest: Manifest) -> str:
+    """Which weights make the embeddings: their hash in the manifest."""
+    return manifest[WEIGHTS].sha256

@@ -1,0 +1,1 @@
+"""Tasks: the unit that is leased to a worker. Pure: no I/O."""

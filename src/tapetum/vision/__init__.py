@@ -1,0 +1,1 @@
+"""Vision: Google's messages, their JSON, and the rules of their arguments."""
