@@ -79,7 +79,7 @@ def _looker(sessions: Sessions) -> Callable[[Path], None]:
     detectors = [one for one in wiring.detectors(sessions) if one.signal in needs]
 
     def side(width: int, height: int) -> int:
-        return max(one.side(width, height) for one in detectors)
+        return max(one.max_side(width, height) for one in detectors)
 
     def look(file: Path) -> None:
         picture = decode(file.read_bytes(), side)

@@ -25,7 +25,7 @@ def test_every_example_can_be_used(tmp_path, example):
     path.write_text(example)
     settings = resolve({}, {}, path)
     assert settings.auth_modes
-    assert settings.roster.principals
+    assert settings.projects.principals
 
 
 def test_every_test_and_part_that_is_named_is_there():

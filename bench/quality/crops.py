@@ -97,7 +97,7 @@ def _pictures(data: Path, detectors: Sequence[Detector[Any]]) -> Iterator[Pictur
     for name, row in json.loads((data / "faces/gt.json").read_text()).items():
         yield Picture(opened(data / "faces", name, row), row["orig_w"], row["orig_h"])
     for path in sorted((data / "objects/images").iterdir()):
-        yield decode(path.read_bytes(), lambda w, h: max(d.side(w, h) for d in detectors))
+        yield decode(path.read_bytes(), lambda w, h: max(d.max_side(w, h) for d in detectors))
 
 
 def _crop(

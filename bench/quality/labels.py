@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw, ImageFont
 from tapetum.detectors import Detector
 from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.faces.quick_faces import FaceGlancer
+from tapetum.detectors.faces.quick_faces import QuickFaceDetector
 from tapetum.detectors.objects import ObjectDetector
-from tapetum.detectors.photo_statistics import SurfaceDetector
+from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection
 from tapetum.features.vocabulary import Vocabulary
@@ -53,8 +53,8 @@ class Labeller:
             ImageClassifier(sessions),
             ObjectDetector(sessions),
             CaptionDetector(sessions),
-            FaceGlancer(sessions),
-            SurfaceDetector(),
+            QuickFaceDetector(sessions),
+            PhotoStatisticsDetector(),
         ]
 
     def signals(self, picture: Picture) -> Signals:

@@ -157,7 +157,7 @@ def _curve(
 
 def _seen(path: Path, keypoints: KeypointDetector, classifier: ImageClassifier) -> Seen:
     picture = decode(
-        path.read_bytes(), lambda w, h: max(keypoints.side(w, h), classifier.side(w, h))
+        path.read_bytes(), lambda w, h: max(keypoints.max_side(w, h), classifier.max_side(w, h))
     )
     [classes] = classifier.detect([picture])
     start = time.process_time()

@@ -20,7 +20,7 @@ from bench.quality.logos import drawn, is_fit
 from bench.quality.objects import calibration_error
 from numpy.typing import NDArray
 
-from tapetum.detectors.glyphs import SymbolDetector
+from tapetum.detectors.glyphs import GlyphDetector
 from tapetum.detectors.keypoints import KeypointDetector, Keypoints
 from tapetum.detectors.text.detector import TextDetector
 from tapetum.features.vocabulary import Vocabulary
@@ -35,7 +35,7 @@ from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.recognisers import logos
-from tapetum.recognisers.wordmarks import word_marks
+from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
 from tapetum.signals.text import TextLines
 
@@ -75,7 +75,7 @@ def _icons(options: argparse.Namespace, photos: Sequence[Pixels]) -> Evidence:
     random = np.random.default_rng(1)
     shipped = glyphs.load()
     recogniser = logos.LogoRecogniser(MemoryGalleries(), Brands([]), shipped)
-    detector = SymbolDetector()
+    detector = GlyphDetector()
     known = {key(name) for name, _ in shipped}
     table = json.loads((options.simple_icons / "data/simple-icons.json").read_text("utf-8"))
     ours = [row for row in table if key(row["title"]) in known]
@@ -140,7 +140,7 @@ def _names(count: int, photos: Sequence[Pixels]) -> Evidence:
         high, blur = (0.03, 0.16), random.uniform(0.6, 3.0)
         pixels = drawn(photo, said, random, high, blur)
         picture = _saved(pixels, random)
-        marks = word_marks(detector.detect([picture])[0], brands, picture.width, picture.height)
+        marks = wordmarks(detector.detect([picture])[0], brands, picture.width, picture.height)
         for mark in marks:
             if not mark.is_word:
                 yield mark.score, key(mark.name) == key(said)
@@ -244,9 +244,9 @@ def _nothing(picture: Picture) -> Keypoints:
     return Keypoints(LocalFeatures(points, numbers, (picture.width, picture.height)))
 
 
-def _no_symbols(picture: Picture) -> list[logos.SymbolPoints]:
+def _no_symbols(picture: Picture) -> list[logos.GlyphKeypoints]:
     nothing = _nothing(picture).features
-    return [logos.SymbolPoints(nothing, nothing)]
+    return [logos.GlyphKeypoints(nothing, nothing)]
 
 
 if __name__ == "__main__":

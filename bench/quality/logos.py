@@ -19,7 +19,7 @@ from bench.quality.objects import ECE_TARGET, calibration_error
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.detectors.glyphs import SymbolDetector
+from tapetum.detectors.glyphs import GlyphDetector
 from tapetum.detectors.keypoints import KeypointDetector
 from tapetum.detectors.text.detector import TextDetector
 from tapetum.gallery.backends.memory import MemoryGalleries
@@ -45,14 +45,14 @@ class _Looker:
 
     def __init__(self, brands: Brands) -> None:
         sessions = Sessions(Manifest.packaged())
-        self._detectors = TextDetector(sessions), KeypointDetector(sessions), SymbolDetector()
+        self._detectors = TextDetector(sessions), KeypointDetector(sessions), GlyphDetector()
         self.symbols = glyphs.load()
         self._recogniser = LogoRecogniser(MemoryGalleries(), brands, self.symbols)
         self.seconds: list[float] = []
         self.scores: list[tuple[float, bool]] = []  # and whether the answer was right
 
-    def side(self, width: int, height: int) -> int:
-        return max(detector.side(width, height) for detector in self._detectors)
+    def max_side(self, width: int, height: int) -> int:
+        return max(detector.max_side(width, height) for detector in self._detectors)
 
     def names(self, picture: Picture, right: str = "") -> list[str]:
         """The keys of the names of all logos. ``right``: the one that it shows, if any."""

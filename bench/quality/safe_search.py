@@ -17,7 +17,7 @@ from tapetum.detectors import Detector
 from tapetum.detectors.adult import AdultDetector
 from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClassifier
-from tapetum.detectors.photo_statistics import SurfaceDetector
+from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
 from tapetum.features import Ask
 from tapetum.features.likelihood import LIKELY, POSSIBLE
 from tapetum.features.safe_search import SafeSearchDetection
@@ -51,7 +51,7 @@ def measure(data: Path) -> list[dict[str, Any]]:
         AdultDetector(sessions),
         ImageClassifier(sessions),
         CaptionDetector(sessions),
-        SurfaceDetector(),
+        PhotoStatisticsDetector(),
     ]
     counted: dict[str, list[str]] = {field: [] for field, _, _ in COUNTED}
     photographs = 0

@@ -28,7 +28,7 @@ from tapetum.gallery.sources.items import Item, file_reader
 from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.recognisers.administration import Curator, items_of
+from tapetum.recognisers.administration import GalleryAdministration, items_of
 from tapetum.recognisers.references import embedding_model
 from tapetum.recognisers.web import FAINT, WebMatcher, WebMatches, hash_of
 from tapetum.signals import Signals
@@ -54,7 +54,7 @@ class Searcher:
         self._matcher = WebMatcher(galleries, self._classifier, KeypointDetector(sessions))
 
     def matches(self, content: bytes) -> WebMatches:
-        sides = (self._classifier.side, self._matcher.side)
+        sides = (self._classifier.max_side, self._matcher.max_side)
         picture = decode(content, lambda w, h: max(side(w, h) for side in sides))
         signals = Signals(self._classifier.detect([picture]))
         return self._matcher.recognise(picture, signals)
@@ -69,7 +69,7 @@ def measure(data: Path) -> list[dict[str, Any]]:
         galleries = SqliteGalleries(Path(folder) / "galleries.sqlite", embedding_model(manifest))
         gallery = Gallery("crawl", Kind.WEB)
         galleries.create(gallery)
-        ingest = Curator(galleries, 1).ingest(gallery)
+        ingest = GalleryAdministration(galleries, 1).ingest(gallery)
         ingest.run(items_of([data / "web" / "crawl.warc.gz"], Kind.WEB))
         ingest.run(_items(strangers[::2]))
         searcher = Searcher(galleries)

@@ -30,13 +30,13 @@ SHUTDOWN_SECONDS = 5
 
 def gate(settings: Settings) -> Gate:
     """Who may come in. Raises `SettingsError` when the keys of an issuer cannot be used."""
-    modes, roster = settings.auth_modes, settings.roster
-    principals = roster.asked(bool(modes))
+    modes, projects = settings.auth_modes, settings.projects
+    principals = projects.asked(bool(modes))
     keys = ApiKeys(settings.api_keys_file) if "api-key" in modes else None
     tokens = None
     if "jwt" in modes:
         web = WebStore(public_only=False, images_only=False)  # the operator's own URLs
-        tokens = Tokens(principals, roster.issuers, lambda url: web.get(url, _KEYS_LIMIT))
+        tokens = Tokens(principals, projects.issuers, lambda url: web.get(url, _KEYS_LIMIT))
     loopback = is_loopback(settings.host) and not settings.insecure_listen
     return Gate(principals, keys, tokens, loopback=loopback)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from tapetum.errors import SettingsError
-from tapetum.identity.projects import Roster, read_roster
+from tapetum.identity.projects import Projects, read_projects
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Settings:
     log_level: str = _row("info", "debug, info, warning or error")
     bucket_rules: tuple[BucketRule, ...] = ()
     gallery_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    roster: Roster = dataclasses.field(default_factory=Roster)
+    projects: Projects = dataclasses.field(default_factory=Projects)
 
     def __post_init__(self) -> None:
         for name in _CHECKS:
@@ -231,7 +231,7 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
         document["gallery_store"], values["gallery_options"] = _place(
             where, document["gallery_store"]
         )
-    values["roster"] = read_roster(document, str(file))
+    values["projects"] = read_projects(document, str(file))
     for name, value in document.items():
         if name not in table:
             raise SettingsError(

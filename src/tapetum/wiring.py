@@ -19,11 +19,11 @@ from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.classes import ImageClassifier
 from tapetum.detectors.colours import ColourDetector
 from tapetum.detectors.faces.detector import FaceDetector
-from tapetum.detectors.faces.quick_faces import FaceGlancer
-from tapetum.detectors.glyphs import SymbolDetector
+from tapetum.detectors.faces.quick_faces import QuickFaceDetector
+from tapetum.detectors.glyphs import GlyphDetector
 from tapetum.detectors.keypoints import KeypointDetector
 from tapetum.detectors.objects import ObjectDetector
-from tapetum.detectors.photo_statistics import SurfaceDetector
+from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.detectors.text.detector import TextDetector
 from tapetum.errors import SettingsError
@@ -88,13 +88,13 @@ def detectors(sessions: Sessions) -> list[Detector[Any]]:
         CaptionDetector(sessions),
         ColourDetector(),
         FaceDetector(sessions),
-        FaceGlancer(sessions),
+        QuickFaceDetector(sessions),
         ImageClassifier(sessions),
         KeypointDetector(sessions),
         ObjectDetector(sessions),
         SaliencyDetector(),
-        SurfaceDetector(),
-        SymbolDetector(),
+        PhotoStatisticsDetector(),
+        GlyphDetector(),
         TextDetector(sessions),
     ]
 
@@ -176,7 +176,7 @@ class Engine:
             detectors(self.sessions),
             features(),
             recognisers(self.sessions, galleries, *_logos(settings)),
-            settings.roster.asked(bool(settings.auth_modes)),
+            settings.projects.asked(bool(settings.auth_modes)),
         )
         self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)

@@ -75,4 +75,4 @@ def test_any_picture_has_shares(detector, size, is_noise):
     ("width", "height", "side"), [(1000, 500, 512), (100, 50, 100), (1, 9000, 9000)]
 )
 def test_the_side_leaves_256_pixels_to_the_short_side(detector, width, height, side):
-    assert detector.side(width, height) == side
+    assert detector.max_side(width, height) == side

@@ -71,7 +71,7 @@ def test_tiny_and_thin_pictures(sessions, width, height):
     [(292, 292, 292), (584, 292, 584), (4000, 3000, 390), (100, 50, 100), (1, 5000, 5000)],
 )
 def test_the_side_leaves_292_pixels_to_the_short_side(sessions, width, height, side):
-    assert ImageClassifier(sessions).side(width, height) == side
+    assert ImageClassifier(sessions).max_side(width, height) == side
 
 
 def test_the_network_sees_the_centre_square():

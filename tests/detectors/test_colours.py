@@ -124,7 +124,7 @@ def test_the_thumbnail_is_small_and_in_shape(width, height):
     assert 1 <= columns <= width
     assert 1 <= rows <= height
     assert columns * rows <= 18_000 or min(columns, rows) <= 4
-    assert ColourDetector().side(width, height) == max(columns, rows)
+    assert ColourDetector().max_side(width, height) == max(columns, rows)
     if width * height >= 16_000 and min(columns, rows) > 20:
         assert columns / rows == pytest.approx(width / height, rel=0.05)
 

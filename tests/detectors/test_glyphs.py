@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from tapetum.detectors.glyphs import MOST, SymbolDetector, SymbolPoints, rooted, swapped
+from tapetum.detectors.glyphs import MOST, GlyphDetector, GlyphKeypoints, rooted, swapped
 from tapetum.gallery.matching.local_features import verified
 from tapetum.gallery.shipped import glyphs
 from tapetum.imaging.picture import Picture
 
 
 @pytest.fixture(scope="module")
-def detector() -> SymbolDetector:
-    return SymbolDetector()
+def detector() -> GlyphDetector:
+    return GlyphDetector()
 
 
 def drawn(seed=0, side=400) -> np.ndarray:
@@ -27,7 +27,7 @@ def drawn(seed=0, side=400) -> np.ndarray:
     return mark
 
 
-def points(detector, pixels) -> SymbolPoints:
+def points(detector, pixels) -> GlyphKeypoints:
     height, width = pixels.shape[:2]
     [found] = detector.detect([Picture(pixels, width, height)])
     return found

@@ -170,7 +170,7 @@ def test_odd_pictures_have_sane_signals(sessions, size, kind, seed):
     [(300, 300, 300), (640, 480, 400), (4000, 3000, 400), (100, 50, 100), (75, 5000, 5000)],
 )
 def test_the_side_leaves_300_pixels_to_the_short_side(detector, width, height, side):
-    assert detector.side(width, height) == side
+    assert detector.max_side(width, height) == side
 
 
 def test_the_network_sees_the_whole_picture_in_minus_one_to_one():

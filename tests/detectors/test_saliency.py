@@ -93,4 +93,4 @@ def test_calls_and_threads_agree():
     [(640, 480, 160), (100, 50, 100), (1, 5000, 5000), (6400, 640, 640)],
 )
 def test_the_side(width, height, side):
-    assert SaliencyDetector().side(width, height) == side
+    assert SaliencyDetector().max_side(width, height) == side

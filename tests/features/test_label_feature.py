@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tapetum.detectors import Detector
 from tapetum.detectors.captions import CaptionDetector, Captions
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.faces.quick_faces import FaceGlance, FaceGlancer
+from tapetum.detectors.faces.quick_faces import QuickFaceDetector, QuickFaces
 from tapetum.detectors.objects import ObjectDetector, Objects
-from tapetum.detectors.photo_statistics import Surface, SurfaceDetector
+from tapetum.detectors.photo_statistics import PhotoStatistics, PhotoStatisticsDetector
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection, chosen
 from tapetum.features.vocabulary import LabelCandidate, Vocabulary, softmax
@@ -27,7 +27,7 @@ from tapetum.signals import Signals
 
 TABBY, TIGER_CAT, PERSIAN, SUNGLASS, SUNGLASSES, KUVASZ = 281, 282, 283, 836, 837, 222
 PERSON, CAR, CAT, DOG, SHEEP, GIRAFFE = 0, 2, 15, 16, 18, 23  # of COCO
-PHOTOGRAPH = Surface(flatness=0.2, composition=0.7)
+PHOTOGRAPH = PhotoStatistics(flatness=0.2, composition=0.7)
 WIDTH, HEIGHT = 640, 480
 
 
@@ -68,11 +68,11 @@ def lines(count: int, share: float) -> Captions:
     return Captions(np.zeros((count, 4, 2), dtype=np.float32), share)
 
 
-def faces(*found: tuple[float, float, float]) -> FaceGlance:
+def faces(*found: tuple[float, float, float]) -> QuickFaces:
     """Faces of (side as a share of the width, score, happy)."""
     sides, scores, happy = np.array(found, dtype=np.float32).reshape(-1, 3).T
     boxes = np.stack([0 * sides, 0 * sides, sides * WIDTH, sides * WIDTH], axis=1)
-    return FaceGlance(boxes, scores, happy)
+    return QuickFaces(boxes, scores, happy)
 
 
 def labels_of(
@@ -81,8 +81,8 @@ def labels_of(
     *,
     things: Objects | None = None,
     text: Captions | None = None,
-    seen: FaceGlance | None = None,
-    surface: Surface = PHOTOGRAPH,
+    seen: QuickFaces | None = None,
+    statistics: PhotoStatistics = PHOTOGRAPH,
 ) -> list:
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
     signals = Signals(
@@ -91,7 +91,7 @@ def labels_of(
             things if things is not None else objects(),
             text if text is not None else lines(0, 0.0),
             seen if seen is not None else faces(),
-            surface,
+            statistics,
         ]
     )
     LabelDetection().describe(Ask(max_results, WIDTH, HEIGHT, None), signals, response)
@@ -238,18 +238,18 @@ def test_the_classes_of_pages_are_text():
 
 
 def test_noise_and_drawings_are_held_to_more():
-    tabby, noise = logits_of({TABBY: 0.8}), Surface(0.0, 0.1)
-    assert labels_of(tabby, things=objects((DOG, 0.9, 0.3)), surface=noise) == []
-    drawing = Surface(0.95, 0.7)
-    assert "Tabby cat" not in words_of(tabby, surface=drawing)
-    assert "Tabby cat" in words_of(logits_of({TABBY: 0.97}), surface=drawing)
+    tabby, noise = logits_of({TABBY: 0.8}), PhotoStatistics(0.0, 0.1)
+    assert labels_of(tabby, things=objects((DOG, 0.9, 0.3)), statistics=noise) == []
+    drawing = PhotoStatistics(0.95, 0.7)
+    assert "Tabby cat" not in words_of(tabby, statistics=drawing)
+    assert "Tabby cat" in words_of(logits_of({TABBY: 0.97}), statistics=drawing)
 
 
 @pytest.fixture(scope="module")
 def detectors() -> list[Detector]:
     sessions = Sessions(Manifest.packaged())
-    kinds = (ImageClassifier, ObjectDetector, CaptionDetector, FaceGlancer)
-    return [*(kind(sessions) for kind in kinds), SurfaceDetector()]
+    kinds = (ImageClassifier, ObjectDetector, CaptionDetector, QuickFaceDetector)
+    return [*(kind(sessions) for kind in kinds), PhotoStatisticsDetector()]
 
 
 def words_for(detectors, picture: Picture) -> dict[str, float]:

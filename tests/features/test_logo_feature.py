@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors.glyphs import SymbolPoints
+from tapetum.detectors.glyphs import GlyphKeypoints
 from tapetum.detectors.keypoints import Keypoints
 from tapetum.features import Ask
 from tapetum.features.logo import LogoDetection
@@ -72,7 +72,7 @@ def galleries():
 
 
 SYMBOLS = [("Visa", features(20)), ("Target", features(21))]
-NOTHING_FLAT = SymbolPoints(seen(), seen())
+NOTHING_FLAT = GlyphKeypoints(seen(), seen())
 
 
 def found(galleries, local=None, lines=None, project="", flat=None):
@@ -113,17 +113,17 @@ def test_an_ordinary_word_needs_its_symbol_too(galleries):
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_symbol_is_found_light_on_dark_and_dark_on_light(galleries, swapped):
     mark = seen(21, keep=30)
-    flat = SymbolPoints(seen(), mark) if swapped else SymbolPoints(mark, seen())
+    flat = GlyphKeypoints(seen(), mark) if swapped else GlyphKeypoints(mark, seen())
     [logo] = found(galleries, flat=flat)
     assert (logo.name, logo.mid) == ("Target", "")
     corners = np.float64([[[32, 32], [268, 32], [268, 268], [32, 268]]])  # without the margin
     assert np.abs(cv2.perspectiveTransform(corners, PLACE)[0] - logo.outline).max() < 8
-    assert found(galleries, flat=SymbolPoints(seen(21, keep=4), seen())) == ()
+    assert found(galleries, flat=GlyphKeypoints(seen(21, keep=4), seen())) == ()
 
 
 def test_the_score_grows_with_the_keypoints_that_agree(galleries):
     flat = [
-        found(galleries, flat=SymbolPoints(seen(21, keep=keep), seen()))[0].score
+        found(galleries, flat=GlyphKeypoints(seen(21, keep=keep), seen()))[0].score
         for keep in (9, 14, 40)
     ]
     assert 0.9 < flat[0] < flat[1] < flat[2] < 1
@@ -142,7 +142,7 @@ def test_a_symbol_inside_a_surer_one_is_a_part_of_it(galleries, moved, names):
     ]
     described = np.concatenate([mark.descriptors[:keep] for mark, _, keep in parts])
     flat = LocalFeatures(np.concatenate(places), described, (900, 900))
-    found_names = [logo.name for logo in found(galleries, flat=SymbolPoints(flat, seen()))]
+    found_names = [logo.name for logo in found(galleries, flat=GlyphKeypoints(flat, seen()))]
     assert found_names == names
 
 
@@ -161,7 +161,7 @@ def test_letters_that_are_read_are_no_symbol_of_another_name(galleries, word, co
     around = ((0.0, 0.0), (900.0, 0.0), (900.0, 900.0), (0.0, 900.0))
     symbols = tuple(Symbol(c, around, confidence) for c in word)
     lines = TextLines((Line(around, (Word(around, symbols, confidence),), confidence),))
-    flat = SymbolPoints(seen(21, keep=30), seen())
+    flat = GlyphKeypoints(seen(21, keep=30), seen())
     logos = found(galleries, lines=lines, flat=flat)
     assert ("Target" in [logo.name for logo in logos]) == is_named
 
@@ -170,7 +170,7 @@ def test_a_word_mark_that_is_a_symbol_too_is_one_logo(galleries):
     home = features(20)
     moved = cv2.perspectiveTransform(home.points[np.newaxis], np.diag([1.0, 0.25, 1.0]))[0]
     flat = LocalFeatures(moved.astype(np.float32), home.descriptors, (900, 900))
-    both = found(galleries, lines=text("VISA"), flat=SymbolPoints(flat, seen()))
+    both = found(galleries, lines=text("VISA"), flat=GlyphKeypoints(flat, seen()))
     assert [logo.name for logo in both] == ["Visa"]
 
 

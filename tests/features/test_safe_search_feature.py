@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tapetum.detectors.adult import AdultDetector, AdultScores
 from tapetum.detectors.captions import CaptionDetector, Captions
 from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.photo_statistics import Surface, SurfaceDetector
+from tapetum.detectors.photo_statistics import PhotoStatistics, PhotoStatisticsDetector
 from tapetum.features import Ask
 from tapetum.features.safe_search import SafeSearchDetection, adult, racy
 from tapetum.imaging.decoding import decode
@@ -25,7 +25,7 @@ VERY_UNLIKELY, UNLIKELY, POSSIBLE, LIKELY, VERY_LIKELY = range(1, 6)
 RIFLE, SYRINGE, BIKINI, TABBY, COMIC_BOOK, NOTHING = 764, 845, 445, 281, 917, 398
 HARMLESS = AdultScores(0.01, 0.0, 0.0, 0.99, 0.005, 0.005)
 NO_CAPTIONS = Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0)
-PHOTOGRAPH = Surface(0.2, 0.7)
+PHOTOGRAPH = PhotoStatistics(0.2, 0.7)
 FIELDS = ("adult", "spoof", "medical", "violence", "racy")
 
 
@@ -33,7 +33,7 @@ FIELDS = ("adult", "spoof", "medical", "violence", "racy")
 def detectors() -> list:
     sessions = Sessions(Manifest.packaged())
     kinds = (AdultDetector, ImageClassifier, CaptionDetector)
-    return [*(kind(sessions) for kind in kinds), SurfaceDetector()]
+    return [*(kind(sessions) for kind in kinds), PhotoStatisticsDetector()]
 
 
 def answered(signals: Signals, width: int = 600, height: int = 400):
@@ -47,11 +47,11 @@ def looked(detectors, picture: Picture):
     return answered(signals, picture.width, picture.height)
 
 
-def told(scores=HARMLESS, shown=NOTHING, captions=NO_CAPTIONS, surface=PHOTOGRAPH):
+def told(scores=HARMLESS, shown=NOTHING, captions=NO_CAPTIONS, statistics=PHOTOGRAPH):
     logits = np.zeros(1000, dtype=np.float32)
     logits[shown] = 20
     classes = ImageClasses(logits, np.zeros(1280, dtype=np.float32))
-    return answered(Signals([scores, classes, captions, surface]))
+    return answered(Signals([scores, classes, captions, statistics]))
 
 
 def of_adult(unsafe: float, porn: float, sexy: float = 0.0) -> AdultScores:
@@ -115,14 +115,14 @@ def test_a_page_is_no_spoof(detectors, photos: Path):
         (captions(TOP, caption(0.5, 0.9, 0.7, 0.03)), PHOTOGRAPH, UNLIKELY),  # small print
         (captions(TOP, caption(0.5, 0.85, 0.7, 0.1, rise=60)), PHOTOGRAPH, UNLIKELY),  # slanted
         (captions(TOP, caption(0.5, 0.9, 0.1, 0.1)), PHOTOGRAPH, UNLIKELY),  # one letter
-        (captions(TOP, BOTTOM), Surface(0.95, 0.6), VERY_UNLIKELY),  # a slide
+        (captions(TOP, BOTTOM), PhotoStatistics(0.95, 0.6), VERY_UNLIKELY),  # a slide
         (captions(TOP, BOTTOM, share=0.7), PHOTOGRAPH, VERY_UNLIKELY),  # a poster
         (captions(*[TOP, BOTTOM] * 6), PHOTOGRAPH, VERY_UNLIKELY),  # a page
         (NO_CAPTIONS, PHOTOGRAPH, VERY_UNLIKELY),
     ],
 )
-def test_the_layout_of_a_meme(lines, surface, expected):
-    assert told(captions=lines, surface=surface).spoof == expected
+def test_the_layout_of_a_meme(lines, statistics, expected):
+    assert told(captions=lines, statistics=statistics).spoof == expected
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_violence_and_medical_are_possible_at_most():
 def test_every_field_is_always_told(shares, shown):
     unsafe, porn, sexy, flat, share = shares
     scores = AdultScores(unsafe, 0.0, 0.0, 0.0, porn * (1 - sexy), sexy)
-    answer = told(scores, shown, captions(TOP, BOTTOM, share=share), Surface(flat, 0.5))
+    answer = told(scores, shown, captions(TOP, BOTTOM, share=share), PhotoStatistics(flat, 0.5))
     assert all(VERY_UNLIKELY <= getattr(answer, field) <= VERY_LIKELY for field in FIELDS)
     assert max(answer.violence, answer.medical) <= POSSIBLE
     assert 0 <= adult(scores) <= 1
@@ -176,4 +176,4 @@ def test_odd_pictures_are_answered(detectors, size):
 
 def test_it_is_feature_six():
     assert SafeSearchDetection().type == vision_v1.Feature.Type.SAFE_SEARCH_DETECTION
-    assert SafeSearchDetection().needs == (AdultScores, ImageClasses, Captions, Surface)
+    assert SafeSearchDetection().needs == (AdultScores, ImageClasses, Captions, PhotoStatistics)

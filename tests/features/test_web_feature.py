@@ -8,9 +8,9 @@ from google.cloud import vision_v1
 
 from tapetum.detectors.captions import Captions
 from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.faces.quick_faces import FaceGlance
+from tapetum.detectors.faces.quick_faces import QuickFaces
 from tapetum.detectors.objects import Objects
-from tapetum.detectors.photo_statistics import Surface
+from tapetum.detectors.photo_statistics import PhotoStatistics
 from tapetum.features import Ask
 from tapetum.features.web import WebDetection
 from tapetum.gallery import Mention
@@ -47,8 +47,8 @@ def described(matches: WebMatches, most: int = 10, seen: int | None = None):
             classes(seen),
             Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int)),
             Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0),
-            FaceGlance(np.zeros((0, 4), np.float32), *2 * [np.zeros(0, np.float32)]),
-            Surface(0.1, 0.9),
+            QuickFaces(np.zeros((0, 4), np.float32), *2 * [np.zeros(0, np.float32)]),
+            PhotoStatistics(0.1, 0.9),
         ]
     )
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())

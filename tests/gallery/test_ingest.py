@@ -21,7 +21,7 @@ from tapetum.gallery.backends.sqlite import SqliteGalleries
 from tapetum.gallery.background import Background
 from tapetum.gallery.ingest import BATCH, Ingest
 from tapetum.gallery.sources.items import Item, Problem
-from tapetum.recognisers.administration import Curator, faults, items_of
+from tapetum.recognisers.administration import GalleryAdministration, faults, items_of
 
 TOWERS = Gallery("towers", Kind.LANDMARK)
 NOTHING = Background(np.zeros((0, DIMENSIONS), dtype=np.float16), "m")
@@ -54,10 +54,10 @@ def galleries():
 
 
 @pytest.fixture(scope="module")
-def curator():
+def administration():
     galleries = MemoryGalleries()
     galleries.create(TOWERS)
-    return Curator(galleries, 2)
+    return GalleryAdministration(galleries, 2)
 
 
 def test_batches_are_told_and_the_same_again_adds_nothing(galleries):
@@ -132,13 +132,13 @@ def test_every_entry_is_calibrated_against_the_background(galleries):
 
 
 def test_the_background_that_ships():
-    model = Curator(MemoryGalleries(), 1).model
+    model = GalleryAdministration(MemoryGalleries(), 1).model
     background = Background.packaged(model)
     assert len(background) > 1000
     assert len(Background.packaged("another")) == 0
 
 
-def test_real_pictures(curator, tmp_path, photos):
+def test_real_pictures(administration, tmp_path, photos):
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "cat.jpg").write_bytes((photos / "cat.jpg").read_bytes())
     (tmp_path / "cat" / "cut.jpg").write_bytes((photos / "cat.jpg").read_bytes()[:20_000])
@@ -149,11 +149,11 @@ def test_real_pictures(curator, tmp_path, photos):
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><script>1</script>'
         '<circle cx="4" cy="4" r="3"/><path d="M0 8h9" stroke="red"/></svg>'
     )
-    report = curator.ingest(TOWERS).run(items_of([tmp_path], Kind.LANDMARK))
+    report = administration.ingest(TOWERS).run(items_of([tmp_path], Kind.LANDMARK))
     assert report.added == 4
     assert report.blank == 2
     assert [Path(one.source).name for one in report.problems] == ["cut.jpg"]
-    galleries = curator.galleries
+    galleries = administration.galleries
     assert [entry.key for entry in galleries.entries(TOWERS)] == ["cat", "icon", "odd"]
     ((_, cat),) = galleries.references(TOWERS, "cat")
     assert 0.2 < cat.calibration.highest < 0.95
@@ -161,18 +161,18 @@ def test_real_pictures(curator, tmp_path, photos):
     # A blank one never answers, not even to itself.
     near = {one.entry for one in galleries.nearest(TOWERS, cat.embedding, 9)}
     assert near == {"cat", "icon"}
-    told = list(faults(galleries, TOWERS, curator.model))
+    told = list(faults(galleries, TOWERS, administration.model))
     assert [line.partition(":")[0] for line in told] == ["odd", "odd"]
     assert "will never be found" in told[0]
 
 
 @pytest.mark.slow
-def test_a_reference_of_sixty_megapixels(tmp_path, curator):
+def test_a_reference_of_sixty_megapixels(tmp_path, administration):
     large = Image.linear_gradient("L").resize((10_000, 6_000))
     large.paste(Image.open(io.BytesIO(picture(3))).resize((4000, 3000)).convert("L"), (800, 900))
     file = io.BytesIO()
     large.save(file, "JPEG", quality=70)
-    made = curator.maker.make(file.getvalue(), "d", "large.jpg", Kind.WEB)
+    made = administration.maker.make(file.getvalue(), "d", "large.jpg", Kind.WEB)
     assert (made.width, made.height) == (10_000, 6_000)
     assert made.embedding.any()
 
@@ -200,18 +200,18 @@ def test_memory_does_not_grow_with_an_import(tmp_path):
 PROGRAM = """
 import sys
 from pathlib import Path
-from tapetum.recognisers.administration import Curator, items_of
+from tapetum.recognisers.administration import GalleryAdministration, items_of
 from tapetum.gallery import Gallery, Kind
 from tapetum.gallery import ingest
 from tapetum.gallery.sqlite import SqliteGalleries
 ingest.BATCH = 3
-curator = Curator(None, 1)
-curator.galleries = SqliteGalleries(Path(sys.argv[1]), curator.model)
+administration = GalleryAdministration(None, 1)
+administration.galleries = SqliteGalleries(Path(sys.argv[1]), administration.model)
 gallery = Gallery("towers", Kind.LANDMARK)
-if not curator.galleries.visible():
-    curator.galleries.create(gallery)
+if not administration.galleries.visible():
+    administration.galleries.create(gallery)
 items = items_of([Path(sys.argv[2])], Kind.LANDMARK)
-curator.ingest(gallery).run(items, lambda so_far: print(so_far.seen, flush=True))
+administration.ingest(gallery).run(items, lambda so_far: print(so_far.seen, flush=True))
 """
 
 
@@ -226,11 +226,11 @@ def test_an_import_that_is_killed_and_repeated_adds_each_once(tmp_path):
         assert process.stdout is not None
         acknowledged = int(process.stdout.readline())
         process.kill()
-    curator = Curator(MemoryGalleries(), 1)
-    galleries = SqliteGalleries(tmp_path / "g.sqlite", curator.model)
+    administration = GalleryAdministration(MemoryGalleries(), 1)
+    galleries = SqliteGalleries(tmp_path / "g.sqlite", administration.model)
     assert acknowledged <= galleries.size(TOWERS).references < 12
-    curator.galleries = galleries
-    report = curator.ingest(TOWERS).run(items_of([folder], Kind.LANDMARK))
+    administration.galleries = galleries
+    report = administration.ingest(TOWERS).run(items_of([folder], Kind.LANDMARK))
     assert report.known >= acknowledged
     assert report.added + report.known == 12
     assert galleries.size(TOWERS) == Size(4, 12)

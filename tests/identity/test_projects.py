@@ -38,21 +38,21 @@ keys = "robot.pem"
 def read(tmp_path, text: str):
     path = tmp_path / "settings.toml"
     path.write_text(text)
-    return resolve({}, {}, path).roster
+    return resolve({}, {}, path).projects
 
 
 def test_every_key_of_every_table(tmp_path):
-    roster = read(tmp_path, GOOD)
+    projects = read(tmp_path, GOOD)
     project = Project("alpha", ("gs://alpha-*", "gs://shared"), Quota(600, 32))
-    assert roster.principals == {
+    assert projects.principals == {
         "alice": Principal(
             "alice", project, ("gs://alpha-in",), (), "https://id.example", "alice-1", Quota(60)
         )
     }
-    assert roster.issuers["https://id.example"] == Issuer(
+    assert projects.issuers["https://id.example"] == Issuer(
         "https://id.example", "https://id.example/keys", ("tapetum",), ()
     )
-    robot = roster.issuers["robot@alpha.example"]
+    robot = projects.issuers["robot@alpha.example"]
     assert (robot.audiences, robot.scopes) == (AUDIENCES, SCOPES)
 
 

@@ -41,7 +41,7 @@ class Gate:
         self.entered = threading.Semaphore(0)
         self.opened = threading.Event()
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         return 1
 
     def detect(self, pictures: Sequence[Picture]) -> list[Seen]:

@@ -35,7 +35,7 @@ class OwnerRecogniser:
     signal = Owner
     needs = ()
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         return 1
 
     def recognise(self, picture, signals) -> Owner:

@@ -43,7 +43,7 @@ class BrightnessDetector:
         self.batches: list[int] = []
         self.sides: list[int] = []
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         return 8
 
     def detect(self, pictures: Sequence[Picture]) -> list[Brightness]:
@@ -107,7 +107,7 @@ class Doubler:
     signal = Doubled
     needs = (Brightness,)
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         return 1
 
     def recognise(self, picture, signals) -> Doubled:
@@ -118,7 +118,7 @@ class Quadrupler:
     signal = Quadrupled
     needs = (Doubled,)
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         return 1
 
     def recognise(self, picture, signals) -> Quadrupled:

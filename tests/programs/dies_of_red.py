@@ -28,7 +28,7 @@ class Survived:
 class Deadly:
     signal = Survived
 
-    def side(self, width, height):
+    def max_side(self, width, height):
         return 1
 
     def detect(self, pictures):

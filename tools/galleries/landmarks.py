@@ -36,7 +36,9 @@ def main() -> None:
     embeddings, blobs, sizes = [], [], []
     for row in landmarks.rows():
         content = (folder / row["picture"]).read_bytes()
-        picture = decode(content, lambda w, h: max(keypoints.side(w, h), classifier.side(w, h)))
+        picture = decode(
+            content, lambda w, h: max(d.max_side(w, h) for d in (keypoints, classifier))
+        )
         [found], [classes] = keypoints.detect([picture]), classifier.detect([picture])
         embeddings.append(unit(classes.embedding))
         blobs.append(np.frombuffer(found.features.packed(KEYPOINTS), dtype=np.uint8))

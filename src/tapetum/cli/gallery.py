@@ -18,8 +18,8 @@ from tapetum.gallery import EVERYONE, Galleries, Gallery, Kind
 from tapetum.gallery.ingest import Report
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.recognisers.administration import Curator, faults, items_of
-from tapetum.recognisers.explain import Trial
+from tapetum.recognisers.administration import GalleryAdministration, faults, items_of
+from tapetum.recognisers.explain import Explainer
 from tapetum.recognisers.references import embedding_model
 from tapetum.wiring import own_galleries, with_shipped
 
@@ -100,7 +100,7 @@ def _add(options: argparse.Namespace) -> int:
     with closing(own_galleries(settings)) as galleries:
         gallery = galleries.find(options.owner, options.name)
         items = items_of(options.paths, gallery.kind, options.base, options.images, options.labels)
-        curator = Curator(galleries, settings.worker_count)
+        curator = GalleryAdministration(galleries, settings.worker_count)
         ingest = curator.ingest(gallery, options.background)
         columns = (
             TextColumn("{task.description}"),
@@ -221,7 +221,7 @@ def _test(options: argparse.Namespace) -> int:
         seen = galleries.visible(options.owner)
         if options.name is not None:
             seen = [galleries.find(options.owner, options.name)]
-        trial = Trial(galleries, Sessions(Manifest.packaged()))
+        trial = Explainer(galleries, Sessions(Manifest.packaged()))
         picture = trial.opened(content)
         candidates = trial.candidates(picture, seen)
     table = Table("gallery", "entry", "similarity", "above background", "inliers", "PDQ bits")

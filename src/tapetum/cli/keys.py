@@ -89,9 +89,9 @@ def _service_account(options: argparse.Namespace) -> int:
 
 
 def _principal(settings: Settings, name: str) -> Principal:
-    principal = settings.roster.principals.get(name)
+    principal = settings.projects.principals.get(name)
     if principal is None:
-        known = ", ".join(settings.roster.principals) or "none"
+        known = ", ".join(settings.projects.principals) or "none"
         raise SettingsError(
             f"There is no principal {name!r} in the settings file; there are: {known}."
         )

@@ -25,7 +25,7 @@ class Detector(Protocol[S]):
     @property
     def signal(self) -> type[S]: ...
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side, in pixels, at which this detector wants to see an upright image of
         ``width×height``. It is given at least that (never more than the image has)."""
         ...

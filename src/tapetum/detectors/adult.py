@@ -54,7 +54,7 @@ class AdultDetector:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side at which the short side is still 256 pixels."""
         longest, shortest = max(width, height), min(width, height)
         return min(longest, -(-_SQUARE * longest // shortest))

@@ -57,7 +57,7 @@ class CaptionDetector:
     def __init__(self, sessions: Sessions) -> None:
         self._lines = LineFinder(sessions)
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side of the copy."""
         return max(copy_size(width, height))
 

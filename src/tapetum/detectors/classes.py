@@ -43,7 +43,7 @@ class ImageClassifier:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side at which the short side is still 292 pixels."""
         longest, shortest = max(width, height), min(width, height)
         return min(longest, math.ceil((_SIDE + _PADDING) * longest / shortest))

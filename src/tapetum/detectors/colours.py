@@ -64,7 +64,7 @@ class ColourDetector:
 
     signal = DominantColours
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side of the thumbnail."""
         return max(thumbnail_size(width, height))
 

@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SymbolPoints:
+class GlyphKeypoints:
     """The keypoints of one picture as they are, and as they would be with light and dark swapped:
     the same points, other descriptors."""
 
@@ -38,23 +38,23 @@ class SymbolPoints:
     swapped: LocalFeatures
 
 
-class SymbolDetector:
-    """Makes `SymbolPoints`."""
+class GlyphDetector:
+    """Makes `GlyphKeypoints`."""
 
-    signal = SymbolPoints
+    signal = GlyphKeypoints
 
     def __init__(self) -> None:
         self._projection = projection()
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side of the copy, never more than the image has."""
         return min(SIDE, max(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[SymbolPoints]:
-        """One `SymbolPoints` per picture."""
+    def detect(self, pictures: Sequence[Picture]) -> list[GlyphKeypoints]:
+        """One `GlyphKeypoints` per picture."""
         return [self._points(picture) for picture in pictures]
 
-    def _points(self, picture: Picture) -> SymbolPoints:
+    def _points(self, picture: Picture) -> GlyphKeypoints:
         scale = min(2.0, SIDE / max(picture.width, picture.height))
         columns, rows = (max(1, round(n * scale)) for n in (picture.width, picture.height))
         grey = cv2.cvtColor(picture.resized(columns, rows), cv2.COLOR_RGB2GRAY)
@@ -63,7 +63,7 @@ class SymbolDetector:
             [picture.width / columns, picture.height / rows], dtype=np.float32
         )
         size = (picture.width, picture.height)
-        return SymbolPoints(
+        return GlyphKeypoints(
             LocalFeatures(points, projected(described, self._projection), size),
             LocalFeatures(points, projected(swapped(described), self._projection), size),
         )

@@ -51,7 +51,7 @@ class KeypointDetector:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side of the copy."""
         return min(SIDE, max(width, height))
 

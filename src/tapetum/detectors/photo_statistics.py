@@ -1,4 +1,4 @@
-"""Surface: whether a picture has the build of a photograph at all."""
+"""Photo statistics: whether a picture has the build of a photograph at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
+class PhotoStatistics:
     """Two shares, 0..1, of a small copy of the whole picture.
 
     ``flatness``: the share of pixels that differ from their neighbours by at most two levels of
@@ -36,26 +36,26 @@ class Surface:
     composition: float
 
 
-class SurfaceDetector:
-    """Makes `Surface`. No network; about a millisecond."""
+class PhotoStatisticsDetector:
+    """Makes `PhotoStatistics`. No network; about a millisecond."""
 
-    signal = Surface
+    signal = PhotoStatistics
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side of the small copy."""
         return min(_SIDE, max(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Surface]:
-        """One `Surface` per picture."""
-        return [_surface(picture) for picture in pictures]
+    def detect(self, pictures: Sequence[Picture]) -> list[PhotoStatistics]:
+        """One `PhotoStatistics` per picture."""
+        return [_statistics(picture) for picture in pictures]
 
 
-def _surface(picture: Picture) -> Surface:
+def _statistics(picture: Picture) -> PhotoStatistics:
     scale = min(1.0, _SIDE / max(picture.width, picture.height))
     columns = max(1, round(picture.width * scale))
     rows = max(1, round(picture.height * scale))
     small = picture.resized(columns, rows)
-    return Surface(_flatness(small), _composition(small))
+    return PhotoStatistics(_flatness(small), _composition(small))
 
 
 def _flatness(small: Pixels) -> float:

@@ -39,7 +39,7 @@ class SaliencyDetector:
 
     signal = Saliency
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side of the map, but so long that the short side still has 64 pixels."""
         longest, shortest = max(width, height), min(width, height)
         return min(longest, max(_SIDE, -(-_SPECTRUM * longest // shortest)))

@@ -59,7 +59,7 @@ class Limits:
 
 
 @dataclass(eq=False, slots=True)
-class _Guest:
+class _Connection:
     """One connection. ``heard`` is when bytes last went either way."""
 
     heard: float
@@ -86,8 +86,8 @@ class Front:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
         # Both in order of what was heard last, the longest silent first.
-        self._strangers: dict[_Guest, None] = {}
-        self._guests: dict[_Guest, None] = {}
+        self._silent: dict[_Connection, None] = {}
+        self._open: dict[_Connection, None] = {}
 
     async def listen(self, host: str, port: int) -> int:
         """Start to accept; answers the port, which matters when ``port`` is 0."""
@@ -119,26 +119,26 @@ class Front:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(listener)
+                accepted, _ = await loop.sock_accept(listener)
             except OSError as error:
                 if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     continue  # the peer was gone before it was greeted
                 self._make_room()
                 await asyncio.sleep(_BREATH)
                 continue
-            if len(self._strangers) + len(self._guests) >= self._limits.connections:
+            if len(self._silent) + len(self._open) >= self._limits.connections:
                 self._make_room()
-            guest = _Guest(loop.time())
-            self._strangers[guest] = None
-            guest.task = self._start(self._receive(guest, connection))
+            connection = _Connection(loop.time())
+            self._silent[connection] = None
+            connection.task = self._start(self._receive(connection, accepted))
             # Others run too, and the new task begins: one cancelled before would close nothing.
             await asyncio.sleep(0)
 
     def _make_room(self) -> None:
-        for waiting in (self._strangers, self._guests):
-            for guest in waiting:
-                del waiting[guest]
-                guest.leave()
+        for waiting in (self._silent, self._open):
+            for connection in waiting:
+                del waiting[connection]
+                connection.leave()
                 return
 
     async def _watch(self) -> None:
@@ -147,58 +147,60 @@ class Front:
         while True:
             await asyncio.sleep(self._limits.idle / 10)
             oldest = loop.time() - self._limits.idle
-            for guest in [guest for guest in self._guests if guest.heard < oldest]:
-                del self._guests[guest]
-                guest.leave()
+            for connection in [
+                connection for connection in self._open if connection.heard < oldest
+            ]:
+                del self._open[connection]
+                connection.leave()
 
-    def _heard(self, guest: _Guest) -> None:
-        guest.heard = asyncio.get_running_loop().time()
-        if guest in self._guests:  # and not cut a moment ago
-            del self._guests[guest]
-            self._guests[guest] = None
+    def _heard(self, connection: _Connection) -> None:
+        connection.heard = asyncio.get_running_loop().time()
+        if connection in self._open:  # and not cut a moment ago
+            del self._open[connection]
+            self._open[connection] = None
 
     # --- one connection -----------------------------------------------------------------------
 
-    async def _receive(self, guest: _Guest, connection: socket.socket) -> None:
+    async def _receive(self, connection: _Connection, accepted: socket.socket) -> None:
         # A peer that goes away ends its connection and nothing else.
         try:
             with suppress(OSError, EOFError, TimeoutError):
-                await self._serve(guest, connection)
+                await self._serve(connection, accepted)
         finally:
-            self._strangers.pop(guest, None)
-            self._guests.pop(guest, None)
-            for writer in guest.parts:
+            self._silent.pop(connection, None)
+            self._open.pop(connection, None)
+            for writer in connection.parts:
                 writer.close()
-            if not guest.parts:
-                connection.close()
+            if not connection.parts:
+                accepted.close()
 
-    async def _serve(self, guest: _Guest, connection: socket.socket) -> None:
+    async def _serve(self, connection: _Connection, accepted: socket.socket) -> None:
         async with asyncio.timeout(self._limits.hello):
-            reader, writer = await _streams(connection, self._tls)
-            guest.parts.append(writer)
+            reader, writer = await _streams(accepted, self._tls)
+            connection.parts.append(writer)
             is_grpc, first = await _hello(reader, writer)
         if is_grpc is None:
             return
         door_reader, door_writer = await asyncio.open_connection(
             "127.0.0.1", self._doors[is_grpc], limit=_PIECE
         )
-        guest.parts.append(door_writer)
-        if guest in self._strangers:
-            del self._strangers[guest]
-            self._guests[guest] = None
+        connection.parts.append(door_writer)
+        if connection in self._silent:
+            del self._silent[connection]
+            self._open[connection] = None
         door_writer.write(first)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._splice(guest, reader, door_writer))
-                both.create_task(self._splice(guest, door_reader, writer))
+                both.create_task(self._splice(connection, reader, door_writer))
+                both.create_task(self._splice(connection, door_reader, writer))
         except* (OSError, EOFError):
             pass
 
     async def _splice(
-        self, guest: _Guest, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+        self, connection: _Connection, source: asyncio.StreamReader, sink: asyncio.StreamWriter
     ) -> None:
         while piece := await source.read(_PIECE):
-            self._heard(guest)
+            self._heard(connection)
             sink.write(piece)
             await sink.drain()
         if sink.can_write_eof():
@@ -222,13 +224,13 @@ def _listening(address: tuple[socket.AddressFamily, str], port: int) -> socket.s
 
 
 async def _streams(
-    connection: socket.socket, tls: ssl.SSLContext | None
+    accepted: socket.socket, tls: ssl.SSLContext | None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """The connection's two directions, after the handshake if there is one."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(_PIECE, loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=tls)
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from tapetum.detectors.captions import Captions
 from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.faces.quick_faces import FaceGlance
+from tapetum.detectors.faces.quick_faces import QuickFaces
 from tapetum.detectors.objects import Objects
-from tapetum.detectors.photo_statistics import Surface
+from tapetum.detectors.photo_statistics import PhotoStatistics
 from tapetum.features import Ask
 from tapetum.features.label_chains import LOWEST_SCORE, broadest, reward, told
 from tapetum.features.objects import FoundObject, ObjectVocabulary
@@ -28,13 +28,14 @@ PAGE_LINES, PAGE_SHARE = 10, 0.2
 """So many lines on so much of the picture are a page of text, not a picture of something."""
 
 COMPOSED = 0.3
-"""`Surface.composition` of a picture of something. Photographs begin at 0.4."""
+"""`PhotoStatistics.composition` of a picture of something. Photographs begin at 0.4."""
 
 SMALLEST = 16
 """Pixels: a picture with a shorter side shows nothing that can be named."""
 
 DRAWN = 0.9
-"""Above this `Surface.flatness` a picture is a screen, chart or drawing. Photographs end at 0.8."""
+"""Above this `PhotoStatistics.flatness` a picture is a screen, chart or drawing. Photographs end at
+0.8."""
 
 PORTRAIT = 0.35
 """A face of this share of the longest side is what the picture is about."""
@@ -58,7 +59,7 @@ LETTERED = 0.05
 """Lettering on less of a picture is not what the picture is about."""
 
 SMILES = 0.9
-"""Of `FaceGlance.happy`: on the development set, where one face in five is happy, 85 of 100 such
+"""Of `QuickFaces.happy`: on the development set, where one face in five is happy, 85 of 100 such
 faces were, and 75 of 100 happy faces are such."""
 
 TEXT = "Text"
@@ -78,7 +79,7 @@ class LabelDetection:
     """
 
     type = LABEL_DETECTION
-    needs = (ImageClasses, Objects, Captions, FaceGlance, Surface)
+    needs = (ImageClasses, Objects, Captions, QuickFaces, PhotoStatistics)
 
     def __init__(
         self, vocabulary: Vocabulary | None = None, objects: ObjectVocabulary | None = None
@@ -116,17 +117,17 @@ class LabelDetection:
         return chosen(self._labels(ask, signals), ask.max_results)
 
     def _labels(self, ask: Ask, signals: Signals) -> Iterator[LabelCandidate]:
-        captions, surface = signals.of(Captions), signals.of(Surface)
-        glance = signals.of(FaceGlance)
+        captions, statistics = signals.of(Captions), signals.of(PhotoStatistics)
+        faces = signals.of(QuickFaces)
         yield from of_lettering(captions)
-        yield from of_faces(glance)
+        yield from of_faces(faces)
         # The networks know no pages, noise or blanks, and name them all the same.
         is_speck = min(ask.width, ask.height) < SMALLEST
-        if is_speck or is_page(captions) or surface.composition < COMPOSED:
+        if is_speck or is_page(captions) or statistics.composition < COMPOSED:
             return
         logits = signals.of(ImageClasses).logits
-        drawn = surface.flatness > DRAWN
-        strange = drawn or is_portrait(glance, max(ask.width, ask.height))
+        drawn = statistics.flatness > DRAWN
+        strange = drawn or is_portrait(faces, max(ask.width, ask.height))
         lowest = STRANGE_EVIDENCE if strange else LOWEST_SCORE
         kept = told(self._vocabulary.candidates(logits, lowest), lowest)
         yield from kept
@@ -169,9 +170,9 @@ def of_objects(
             yield replace(head, score=one.score)
 
 
-def is_portrait(glance: FaceGlance, longest: int) -> bool:
+def is_portrait(faces: QuickFaces, longest: int) -> bool:
     """Whether a face takes up much of a picture whose longest side is ``longest``."""
-    sides = (glance.boxes[:, 2:] - glance.boxes[:, :2]).max(axis=1)
+    sides = (faces.boxes[:, 2:] - faces.boxes[:, :2]).max(axis=1)
     return bool((sides >= PORTRAIT * longest).any())
 
 
@@ -195,15 +196,15 @@ def of_lettering(captions: Captions) -> Iterator[LabelCandidate]:
         yield LabelCandidate("Document", None, 0.95 * score, 4.0)
 
 
-def of_faces(glance: FaceGlance) -> Iterator[LabelCandidate]:
+def of_faces(faces: QuickFaces) -> Iterator[LabelCandidate]:
     """Person and Human face where a large face is seen, Smile where one smiles."""
-    if not len(glance.scores):
+    if not len(faces.scores):
         return
-    score = float(glance.scores.max())
+    score = float(faces.scores.max())
     yield LabelCandidate("Person", PERSON_MID, score, _BITS)
     yield LabelCandidate("Human face", FACE_MID, score, _BITS)
-    happy = float((glance.happy * glance.scores[: len(glance.happy)]).max())
-    if float(glance.happy.max()) >= SMILES and happy >= LOWEST_SCORE:
+    happy = float((faces.happy * faces.scores[: len(faces.happy)]).max())
+    if float(faces.happy.max()) >= SMILES and happy >= LOWEST_SCORE:
         yield LabelCandidate("Smile", None, happy, _BITS)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tapetum.detectors.adult import AdultScores
 from tapetum.detectors.captions import Captions
 from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.photo_statistics import Surface
+from tapetum.detectors.photo_statistics import PhotoStatistics
 from tapetum.features import Ask
 from tapetum.features.likelihood import (
     LIKELY,
@@ -66,7 +66,7 @@ MOST_LETTERING, MOST_LINES = 0.5, 9
 """More lettering is a poster or a page, not a photograph with a caption."""
 
 PHOTOGRAPH = 0.8
-"""Most of a photograph's `Surface.flatness`: slides and title pages have headings too."""
+"""Most of a photograph's `PhotoStatistics.flatness`: slides and title pages have headings too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,10 @@ class ClassGroups:
 
 
 class SafeSearchDetection:
-    """`AdultScores`, `ImageClasses`, `Captions` and `Surface` → ``safe_search_annotation``."""
+    """`AdultScores`, `ImageClasses`, `Captions`, `PhotoStatistics` → ``safe_search_annotation``."""
 
     type = SAFE_SEARCH_DETECTION
-    needs = (AdultScores, ImageClasses, Captions, Surface)
+    needs = (AdultScores, ImageClasses, Captions, PhotoStatistics)
 
     def __init__(self, groups: ClassGroups | None = None) -> None:
         self._given = groups
@@ -124,7 +124,7 @@ class SafeSearchDetection:
         annotation = response.safe_search_annotation
         annotation.adult = likelihood(adult(scores), ADULT)
         annotation.spoof = max(
-            spoof(signals.of(Captions), signals.of(Surface), ask.width, ask.height),
+            spoof(signals.of(Captions), signals.of(PhotoStatistics), ask.width, ask.height),
             UNLIKELY if _share(shares, groups.spoof) >= SPOOF_CLASS else VERY_UNLIKELY,
         )
         annotation.medical = min(POSSIBLE, likelihood(_share(shares, groups.medical), OBJECTS))
@@ -151,7 +151,7 @@ def racy(scores: AdultScores, garments: float, harmless: float) -> float:
     return max(adult(scores), scores.sexy * belief * (1 - harmless))
 
 
-def spoof(captions: Captions, surface: Surface, width: int, height: int) -> int:
+def spoof(captions: Captions, statistics: PhotoStatistics, width: int, height: int) -> int:
     """A likelihood: VERY_LIKELY for wide captions above and below over a photograph, LIKELY for
     narrower ones, UNLIKELY for one of them alone, VERY_UNLIKELY otherwise.
 
@@ -159,7 +159,7 @@ def spoof(captions: Captions, surface: Surface, width: int, height: int) -> int:
     meme is mostly photograph.
     """
     is_page = captions.share > MOST_LETTERING or len(captions.quads) > MOST_LINES
-    if is_page or surface.flatness > PHOTOGRAPH:
+    if is_page or statistics.flatness > PHOTOGRAPH:
         return VERY_UNLIKELY
     size = np.array([width, height], dtype=np.float32)
     above, below = 0.0, 0.0  # widths of the widest caption at either edge

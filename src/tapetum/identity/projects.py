@@ -39,7 +39,7 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
-class Roster:
+class Projects:
     """Who is known."""
 
     principals: Mapping[str, Principal] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Roster:
         return Principals(self.principals, asked=asked)
 
 
-def read_roster(document: dict[str, Any], where: str) -> Roster:
+def read_projects(document: dict[str, Any], where: str) -> Projects:
     """Take the three tables out of a parsed settings file. ``where`` names the file.
 
     Raises `SettingsError` naming the table and key.
@@ -67,7 +67,7 @@ def read_roster(document: dict[str, Any], where: str) -> Roster:
         name: _issuer(name, table)
         for name, table in _tables(document.pop("issuers", {}), f"{where}: [issuers", any_name=True)
     }
-    return Roster(principals, issuers)
+    return Projects(principals, issuers)
 
 
 class _Table:

@@ -309,7 +309,7 @@ class Annotator:
             self._detectors.get(signal) or self._recognisers[signal]
             for signal in self._needs_of(look)
         )
-        return max((maker.side(width, height) for maker in makers), default=1)
+        return max((maker.max_side(width, height) for maker in makers), default=1)
 
     def _needs(self, look: _Look) -> set[type]:
         return self._needs_of(look) if look.picture is not None else set()

@@ -29,7 +29,7 @@ class Recogniser(Protocol[S_co]):
         """The signal classes `recognise` reads."""
         ...
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """As of a `Detector`; 1 when it does not look at pixels."""
         ...
 

@@ -25,7 +25,7 @@ from tapetum.recognisers.references import ReferenceMaker, embedding_model
 log = logging.getLogger(__name__)
 
 
-class Curator:
+class GalleryAdministration:
     """Fills ``galleries``; the networks are loaded when they are first needed."""
 
     def __init__(self, galleries: Galleries, workers: int) -> None:

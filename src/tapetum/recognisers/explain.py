@@ -53,7 +53,7 @@ class Candidate:
         return 0 if self.match is None else self.match.inliers
 
 
-class Trial:
+class Explainer:
     """Looks at pictures as the recognisers do, and keeps what they throw away."""
 
     def __init__(self, galleries: Galleries, sessions: Sessions) -> None:
@@ -63,7 +63,7 @@ class Trial:
 
     def opened(self, content: bytes) -> Picture:
         """Raises `BadImage` and `ImageTooLarge`."""
-        looks = (self._classifier.side, self._keypoints.side)
+        looks = (self._classifier.max_side, self._keypoints.max_side)
         return decode(content, lambda w, h: max(side(w, h) for side in looks))
 
     def candidates(self, picture: Picture, galleries: Sequence[Gallery]) -> list[Candidate]:

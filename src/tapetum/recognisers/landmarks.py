@@ -81,7 +81,7 @@ class LandmarkRecogniser:
     def __init__(self, galleries: Galleries) -> None:
         self._galleries = galleries
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """1: it looks at no pixels."""
         return 1
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.glyphs import SymbolPoints
+from tapetum.detectors.glyphs import GlyphKeypoints
 from tapetum.detectors.keypoints import Keypoints
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import Galleries, Gallery, Kind, Size
@@ -21,7 +21,7 @@ from tapetum.gallery.matching.local_features import LocalFeatures, verified
 from tapetum.gallery.shipped.brands import Brands, key
 from tapetum.gallery.shipped.glyphs import MARGIN
 from tapetum.imaging.picture import Picture
-from tapetum.recognisers.wordmarks import word_marks
+from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
 from tapetum.signals.text import TextLines
 
@@ -35,7 +35,7 @@ LEAST = 14
 than 12."""
 
 FLAT_SIMILAR, FLAT_LEAST = 0.75, 8
-"""The same two for the symbols that ship, which are flat marks and seen as `SymbolPoints`. No
+"""The same two for the symbols that ship, which are flat marks and seen as `GlyphKeypoints`. No
 clean photograph of the development set had more than 6 keypoints that agree; lettering has up to
 12, hence `READ`."""
 
@@ -84,14 +84,14 @@ class LogoRecogniser:
     """Makes `Logos`.
 
     A line of lettering that is the name of one of ``brands`` is a logo when it stands by itself
-    (`word_marks`); where the name is an ordinary word too, only beside a symbol of that name. A
+    (`wordmarks`); where the name is an ordinary word too, only beside a symbol of that name. A
     reference image of a gallery is found by its keypoints, wherever it is in the picture: good for
     labels, packages, signs and emblems, less so for flat marks of a few strokes. ``symbols``, names
     and keypoints that `tapetum.detectors.glyphs` makes, are for those.
     """
 
     signal = Logos
-    needs = (TextLines, Keypoints, SymbolPoints)
+    needs = (TextLines, Keypoints, GlyphKeypoints)
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class LogoRecogniser:
         self._indexes: dict[Gallery, tuple[Size, _Index]] = {}
         self._lock = threading.Lock()
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """1: it looks at no pixels."""
         return 1
 
@@ -116,10 +116,10 @@ class LogoRecogniser:
         """
         symbols = [
             *self._symbols(picture, signals.of(Keypoints).features),
-            *self._flat_symbols(signals.of(SymbolPoints), signals.of(TextLines)),
+            *self._flat_symbols(signals.of(GlyphKeypoints), signals.of(TextLines)),
         ]
         named = {key(symbol.name) for symbol in symbols}
-        marks = word_marks(signals.of(TextLines), self._brands, picture.width, picture.height)
+        marks = wordmarks(signals.of(TextLines), self._brands, picture.width, picture.height)
         words = [
             FoundLogo(mark.name, "", mark.score, mark.quad)
             for mark in marks
@@ -147,7 +147,7 @@ class LogoRecogniser:
                     best[entry_key] = FoundLogo(name, entry.mid, score, outline, match.inliers)
             yield from best.values()
 
-    def _flat_symbols(self, points: SymbolPoints, text: TextLines) -> Iterator[FoundLogo]:
+    def _flat_symbols(self, points: GlyphKeypoints, text: TextLines) -> Iterator[FoundLogo]:
         """Surest first. Keypoints inside a surer symbol speak for that one only: brands of one
         house share a name or a mark. And letters resemble letters: keypoints of a line of text
         that is read as something else speak for nothing."""

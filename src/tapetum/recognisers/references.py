@@ -36,7 +36,7 @@ class ReferenceMaker:
         Raises `tapetum.errors.BadImage` and `ImageTooLarge` as `tapetum.imaging.decoding.decode`
         does.
         """
-        return self.of_picture(decode(content, self._side), digest, source, kind)
+        return self.of_picture(decode(content, self._max_side), digest, source, kind)
 
     def of_picture(self, picture: Picture, digest: str, source: str, kind: Kind) -> Reference:
         """The `Reference` of a decoded picture."""
@@ -61,8 +61,9 @@ class ReferenceMaker:
             model=self._model,
         )
 
-    def _side(self, width: int, height: int) -> int:
-        return max(self._classifier.side(width, height), self._keypoints.side(width, height))
+    def _max_side(self, width: int, height: int) -> int:
+        detectors = (self._classifier, self._keypoints)
+        return max(detector.max_side(width, height) for detector in detectors)
 
 
 def embedding_model(manifest: Manifest) -> str:

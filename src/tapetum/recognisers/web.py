@@ -133,9 +133,9 @@ class WebMatcher:
         self.keypoints = keypoints
         self._words: dict[Gallery, tuple[int, Words]] = {}
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """As keypoints need it."""
-        return self.keypoints.side(width, height)
+        return self.keypoints.max_side(width, height)
 
     def recognise(self, picture: Picture, signals: Signals) -> WebMatches:
         """Nothing at all, at no cost, where there are no web images.

@@ -31,7 +31,7 @@ APART = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class WordMark:
+class Wordmark:
     """``name`` of a brand that is written at ``quad``. ``score``: 0..1, the reader's confidence
     times how exactly the name was read. ``is_word``: it may as well be the ordinary word.
     """
@@ -50,7 +50,7 @@ class _Span:
     whole: bool  # all of its line or lines
 
 
-def word_marks(text: TextLines, brands: Brands, width: int, height: int) -> list[WordMark]:
+def wordmarks(text: TextLines, brands: Brands, width: int, height: int) -> list[Wordmark]:
     """The word-marks of a picture of ``width×height``, no two at the same place, best first."""
     least = LEAST_SHARE * min(width, height)
     lines = [line for line in _isolated(text.lines) if _height(line.quad) >= least]
@@ -61,10 +61,10 @@ def word_marks(text: TextLines, brands: Brands, width: int, height: int) -> list
             continue
         brand, exactness = named
         is_word = brand.is_word or (not span.whole and exactness < 1)
-        found.append(WordMark(brand.name, span.confidence * exactness, span.quad, is_word))
+        found.append(Wordmark(brand.name, span.confidence * exactness, span.quad, is_word))
     # The longest name wins: "Coca-Cola Zero" over "Coca-Cola", both lines over one.
     found.sort(key=lambda mark: (-_area(mark.quad), -mark.score))
-    kept: list[WordMark] = []
+    kept: list[Wordmark] = []
     for mark in found:
         if not any(_inside(mark.quad, other.quad) for other in kept):
             kept.append(mark)

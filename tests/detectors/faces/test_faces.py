@@ -256,7 +256,7 @@ def test_looks_are_bounded_and_keep_the_shape(width, height):
         assert 1 <= columns <= width
         assert 1 <= rows <= height
         assert columns * rows <= 1.01 * most + 20_000
-    assert FaceDetector(Sessions(Manifest.packaged())).side(width, height) == max(closer)
+    assert FaceDetector(Sessions(Manifest.packaged())).max_side(width, height) == max(closer)
     cuts = boxes._cuts(closer[0])
     assert cuts[0][0] == 0
     assert cuts[-1][1] == closer[0]

@@ -274,7 +274,7 @@ def test_the_network_input_is_bounded(width: int, height: int) -> None:
 
 @given(width=st.integers(1, 20_000), height=st.integers(1, 20_000))
 def test_no_more_pixels_are_wanted_than_there_are(width: int, height: int) -> None:
-    side = TextDetector(Sessions(Manifest({}))).side(width, height)
+    side = TextDetector(Sessions(Manifest({}))).max_side(width, height)
 
     assert 1 <= side <= max(width, height)
 

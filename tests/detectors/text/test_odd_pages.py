@@ -49,7 +49,7 @@ def page(width: int, height: int, *texts: tuple[int, int, int, str]) -> Pixels:
 def texts(detector: TextDetector, pixels: Pixels) -> list[str]:
     """The lines as the annotator would have them: a picture no larger than asked for."""
     rows, columns = pixels.shape[:2]
-    side = detector.side(columns, rows)
+    side = detector.max_side(columns, rows)
     scale = min(1.0, side / max(rows, columns))
     size = max(1, round(columns * scale)), max(1, round(rows * scale))
     picture = Picture(Picture(pixels, columns, rows).resized(*size), columns, rows)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tapetum.detectors.text.characters import Character
 from tapetum.detectors.text.lines import LineFinder
-from tapetum.detectors.text.orientation import Quad, as_it_lay, page_turn, upright
+from tapetum.detectors.text.orientation import Quad, as_it_lay, page_orientation, upright
 from tapetum.detectors.text.recognition import LineReader, Reading
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
@@ -40,7 +40,7 @@ def page(lines: Sequence[str] = LINES) -> NDArray[np.uint8]:
 def turn_of(pixels: NDArray[np.uint8], sessions: Sessions) -> int | None:
     reader = LineReader(sessions)
     quads = LineFinder(sessions).find(pixels)
-    return page_turn(quads, lambda some: [reader.read(pixels, q) for q in some]).degrees
+    return page_orientation(quads, lambda some: [reader.read(pixels, q) for q in some]).degrees
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
@@ -78,7 +78,7 @@ def test_a_page_that_reads_well_is_read_once_and_its_readings_are_kept() -> None
         asked.append(some)
         return [reading(quad, 0.97) for quad in some]
 
-    turn = page_turn(quads, read)
+    turn = page_orientation(quads, read)
     assert (turn.degrees, len(asked)) == (0, 1)
     assert len(turn.upright) == 5
     for index, read_before in turn.upright.items():
@@ -88,7 +88,7 @@ def test_a_page_that_reads_well_is_read_once_and_its_readings_are_kept() -> None
 
 def test_doubt_both_ways_is_no_answer() -> None:
     quads = [line(0, 30 * i, 200, 20) for i in range(8)]
-    turn = page_turn(quads, lambda some: [reading(quad, 0.6) for quad in some])
+    turn = page_orientation(quads, lambda some: [reading(quad, 0.6) for quad in some])
     assert turn.degrees is None
 
 
@@ -99,12 +99,12 @@ def test_of_two_doubtful_ways_the_clearer_counts() -> None:
         runs_up = some[0][1][1] < some[0][0][1]
         return [reading(quad, 0.7 if runs_up else 0.5) for quad in some]
 
-    assert page_turn(quads, read).degrees == 270
+    assert page_orientation(quads, read).degrees == 270
 
 
 def test_no_lines_no_answer() -> None:
-    assert page_turn([], lambda some: []).degrees is None
-    assert page_turn([line(0, 0, 20, 20)], lambda some: [None] * len(some)).degrees is None
+    assert page_orientation([], lambda some: []).degrees is None
+    assert page_orientation([line(0, 0, 20, 20)], lambda some: [None] * len(some)).degrees is None
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])

@@ -18,7 +18,7 @@ from tapetum.models.session import Sessions
 
 WEIGHTS = "face-expression"
 EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-"""The order of `FaceLooks.expression`."""
+"""The order of `FaceAttributes.expression`."""
 
 _SIDE = 112  # of the expression network's input, pixels
 _LARGER = 1.1  # times the mesh's box; the best of ten tried on the portraits
@@ -35,7 +35,7 @@ HEADS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FaceLooks:
+class FaceAttributes:
     """``expression``: ``float32[7]``, probabilities of `EXPRESSIONS`, sum 1. ``sharpness``: 0 and
     up, variance of the Laplacian over variance of the grey. ``luma``: 0..255, mean brightness.
     ``headwear``: 0..1, probability of the hat classes; NaN where it was not looked for.
@@ -47,8 +47,8 @@ class FaceLooks:
     headwear: float
 
 
-class FaceLooker:
-    """Makes `FaceLooks` with the manifest's ``face-expression`` and ``efficientnet-lite2``."""
+class FaceAttributeReader:
+    """Makes `FaceAttributes` with the manifest's ``face-expression`` and ``efficientnet-lite2``."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -58,7 +58,7 @@ class FaceLooker:
         pixels: NDArray[np.uint8],
         boxes: Sequence[tuple[float, float, float, float]],
         meshes: Sequence[NDArray[np.float64]],
-    ) -> list[FaceLooks]:
+    ) -> list[FaceAttributes]:
         """One per face, in order; ``boxes`` (x0, y0, x1, y1) and ``meshes`` (``468×3``) in pixels
         of ``pixels`` (``uint8 H×W×3`` RGB).
 
@@ -68,7 +68,7 @@ class FaceLooker:
         sizes = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in boxes]
         largest = set(np.argsort([-size for size in sizes], kind="stable")[:HEADS].tolist())
         return [
-            FaceLooks(
+            FaceAttributes(
                 expression=expression,
                 sharpness=sharpness,
                 luma=luma,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.faces.attributes import FaceLooker, FaceLooks
+from tapetum.detectors.faces.attributes import FaceAttributeReader, FaceAttributes
 from tapetum.detectors.faces.boxes import FaceBox, FaceFinder, closer_size
 from tapetum.detectors.faces.mesh import FaceMesh, FaceMesher, pose_of
 from tapetum.imaging.picture import Picture
@@ -31,7 +31,7 @@ class Face:
     ``expression``: ``float32[7]``, probabilities in the order of
     `tapetum.detectors.faces.attributes.EXPRESSIONS`. ``sharpness``: 0 and up, ``luma``: 0..255,
     ``headwear``: 0..1 or NaN (not looked for), as in
-    `tapetum.detectors.faces.attributes.FaceLooks`.
+    `tapetum.detectors.faces.attributes.FaceAttributes`.
     """
 
     box: tuple[float, float, float, float]
@@ -63,9 +63,9 @@ class FaceDetector:
     def __init__(self, sessions: Sessions) -> None:
         self._finder = FaceFinder(sessions)
         self._mesher = FaceMesher(sessions)
-        self._looker = FaceLooker(sessions)
+        self._looker = FaceAttributeReader(sessions)
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """The longest side of the closer look, eight megapixels at most."""
         return max(closer_size(width, height))
 
@@ -95,7 +95,7 @@ class FaceDetector:
         )
 
 
-def _face(box: FaceBox, mesh: FaceMesh, looks: FaceLooks, scale: tuple[float, float]) -> Face:
+def _face(box: FaceBox, mesh: FaceMesh, looks: FaceAttributes, scale: tuple[float, float]) -> Face:
     """The parts of one face, enlarged by ``scale`` (x, y)."""
     x, y = scale
     x0, y0, x1, y1 = box.box

@@ -34,7 +34,7 @@ _HAPPY = EXPRESSIONS.index("happy")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FaceGlance:
+class QuickFaces:
     """Large faces by falling size.
 
     ``boxes``: ``float32[n, 4]``, x0 y0 x1 y1 in pixels of the full-size upright image; may reach
@@ -47,8 +47,8 @@ class FaceGlance:
     happy: NDArray[np.float32]
 
 
-class FaceGlancer:
-    """Makes `FaceGlance` with the manifest's ``centerface`` and ``face-expression``.
+class QuickFaceDetector:
+    """Makes `QuickFaces` with the manifest's ``centerface`` and ``face-expression``.
 
     The face is cut out by its box, levelled by its eyes, without the mesh. On the 275 faces of
     the development set one was missed (of 138 enlarged to fill the copy none; five without the
@@ -57,23 +57,23 @@ class FaceGlancer:
     did best by 0.01.
     """
 
-    signal = FaceGlance
+    signal = QuickFaces
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """At most 640 pixels: the expression of a face wants more detail than finding it."""
         return min(_DETAIL, max(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[FaceGlance]:
-        """One `FaceGlance` per picture.
+    def detect(self, pictures: Sequence[Picture]) -> list[QuickFaces]:
+        """One `QuickFaces` per picture.
 
         Raises `tapetum.errors.ModelError` when the weights are missing or not the manifest's.
         """
         return [self._glance(picture) for picture in pictures]
 
-    def _glance(self, picture: Picture) -> FaceGlance:
+    def _glance(self, picture: Picture) -> QuickFaces:
         # What others asked for must not change what is seen: always the same two copies.
         detailed = picture.resized(*_within(picture, _DETAIL))
         small = picture.resized(*_within(picture, _SIDE))
@@ -81,7 +81,7 @@ class FaceGlancer:
         sides = (found[:, 2:4] - found[:, :2]).max(axis=1)
         order = np.argsort(-sides, kind="stable")
         found = found[order[sides[order] >= LARGE * max(small.shape[:2])]]
-        return FaceGlance(
+        return QuickFaces(
             boxes=_scaled(found[:, :4], small, (picture.height, picture.width)).astype(np.float32),
             scores=found[:, 14].astype(np.float32),
             happy=self._happy(detailed, _scaled(found[:LOOKED_AT, :14], small, detailed.shape)),

@@ -45,7 +45,7 @@ class TextDetector:
         self._scripts = ScriptReader(Tesseract(Manifest.packaged()), Languages())
         self._pages = PageReader(LineFinder(sessions), LineReader(sessions), self._scripts)
 
-    def side(self, width: int, height: int) -> int:
+    def max_side(self, width: int, height: int) -> int:
         """`CROP_SCALE` times what the line finder looks at, never more than the image has."""
         return max(_reading_size(width, height))
 

@@ -42,7 +42,7 @@ ENOUGH = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Orientation:
     """``degrees`` clockwise by which the page is turned; ``None`` where no way up can be read.
 
     ``readings``: what some of its lines say along the side the text runs, not on its head.
@@ -54,7 +54,7 @@ class Turn:
     upright: Mapping[int, Reading | None] = field(default_factory=dict)
 
 
-def page_turn(quads: Sequence[Quad], read: Read) -> Turn:
+def page_orientation(quads: Sequence[Quad], read: Read) -> Orientation:
     """The turn of a page whose lines stand in ``quads``.
 
     Each quad: ``float32[4, 2]``, x and y in pixels, top-left, top-right, bottom-right, bottom-left
@@ -62,20 +62,20 @@ def page_turn(quads: Sequence[Quad], read: Read) -> Turn:
     """
     witnesses = _witnesses(quads)
     if not witnesses:
-        return Turn(None)
+        return Orientation(None)
     is_sideways = sideways(quads)
     ahead = [np.roll(quads[index], -1 if is_sideways else 0, axis=0) for index in witnesses]
     readings = read(ahead)
     known = {} if is_sideways else dict(zip(witnesses, readings, strict=True))
     first = _Certainty.of(readings)
     if first.symbols and first.confidence >= SURE:
-        return Turn(90 if is_sideways else 0, readings, known)
+        return Orientation(90 if is_sideways else 0, readings, known)
     second = _Certainty.of(read([np.roll(quad, -2, axis=0) for quad in ahead]))
     if second.beats(first):
-        return Turn(270 if is_sideways else 180, readings, known)
+        return Orientation(270 if is_sideways else 180, readings, known)
     if first.beats(second):
-        return Turn(90 if is_sideways else 0, readings, known)
-    return Turn(None, readings, known)
+        return Orientation(90 if is_sideways else 0, readings, known)
+    return Orientation(None, readings, known)
 
 
 def sideways(quads: Sequence[Quad]) -> bool:

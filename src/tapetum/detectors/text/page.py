@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.detectors.text.lines import LineFinder, input_size
-from tapetum.detectors.text.orientation import Turn, page_turn, sideways, upright
+from tapetum.detectors.text.orientation import Orientation, page_orientation, sideways, upright
 from tapetum.detectors.text.other_scripts import Found, ScriptReader
 from tapetum.detectors.text.recognition import LineReader, Reading
 
@@ -44,26 +44,28 @@ class PageReader:
         a network is unusable.
         """
         quads = self._finder.find(pixels)
-        turn = page_turn(quads, lambda some: [self._reader.read(pixels, quad) for quad in some])
-        degrees = turn.degrees or 0
+        orientation = page_orientation(
+            quads, lambda some: [self._reader.read(pixels, quad) for quad in some]
+        )
+        degrees = orientation.degrees or 0
         by_script = None
-        if degrees == 90 and self._is_vertical(pixels, turn):
+        if degrees == 90 and self._is_vertical(pixels, orientation):
             degrees = 0
         else:
             by_script = self._scripts.turn(
                 pixels,
                 quads,
-                turn.readings,
+                orientation.readings,
                 languages,
                 is_sideways=sideways(quads),
-                in_doubt=turn.degrees is None,
+                in_doubt=orientation.degrees is None,
             )
             degrees = degrees if by_script is None else by_script
         if degrees:
             # Found once more, so that a page reads the same whichever way it lay.
             found = self.read_upright(upright(pixels, degrees))
         else:
-            known = turn.upright
+            known = orientation.upright
             found = [
                 (quad, known[at] if at in known else self._reader.read(pixels, quad))
                 for at, quad in enumerate(quads)
@@ -84,9 +86,9 @@ class PageReader:
         upright."""
         return [(quad, self._reader.read(pixels, quad)) for quad in self._finder.find(pixels)]
 
-    def _is_vertical(self, pixels: Pixels, turn: Turn) -> bool:
+    def _is_vertical(self, pixels: Pixels, orientation: Orientation) -> bool:
         """Whether most of the lines that made a page seem turned are columns of characters."""
-        read = [reading for reading in turn.readings if reading is not None]
+        read = [reading for reading in orientation.readings if reading is not None]
         columns = sum(self._reader.is_vertical(pixels, reading) for reading in read)
         return 2 * columns > len(read)
 
