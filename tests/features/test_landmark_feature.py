@@ -20,6 +20,7 @@ from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.recognisers.landmarks import FoundLandmark, LandmarkRecogniser, Landmarks, candidates
 from tapetum.signals import Signals
+from tapetum.signals.context import RequestContext
 
 COFFEE = Entry("coffee", "Coffee House", mid="Q1", lat=1.5, lng=-2.25)
 HORSES = Entry("horses", "Horse Fountain")
@@ -31,9 +32,9 @@ def look():
     sessions = Sessions(Manifest.packaged())
     detectors = KeypointDetector(sessions), ImageClassifier(sessions)
 
-    def looked(pixels: np.ndarray, project: str = "") -> tuple[Picture, Signals]:
+    def looked(pixels: np.ndarray) -> tuple[Picture, Signals]:
         height, width = pixels.shape[:2]
-        picture = Picture(np.asarray(pixels, dtype=np.uint8), width, height, project=project)
+        picture = Picture(np.asarray(pixels, dtype=np.uint8), width, height)
         return picture, Signals(detector.detect([picture])[0] for detector in detectors)
 
     return looked
@@ -74,8 +75,8 @@ def seen_from_the_side(pixels):
 
 
 def answered(recogniser, look, pixels, project="") -> Landmarks:
-    picture, signals = look(pixels, project)
-    return recogniser.recognise(picture, signals)
+    picture, signals = look(pixels)
+    return recogniser.recognise(picture, signals, RequestContext(project=project))
 
 
 def described(found, max_results=10):

@@ -20,6 +20,7 @@ from tapetum.gallery.shipped.brands import Brand, Brands
 from tapetum.imaging.picture import Picture
 from tapetum.recognisers.logos import FoundLogo, LogoRecogniser, Logos
 from tapetum.signals import Signals
+from tapetum.signals.context import RequestContext
 from tapetum.signals.text import Line, Symbol, TextLines, Word
 
 OURS = Gallery("ours", Kind.LOGO)
@@ -76,9 +77,10 @@ NOTHING_FLAT = GlyphKeypoints(seen(), seen())
 
 
 def found(galleries, local=None, lines=None, project="", flat=None):
-    picture = Picture(np.zeros((9, 9, 3), dtype=np.uint8), 900, 900, project=project)
+    picture = Picture(np.zeros((9, 9, 3), dtype=np.uint8), 900, 900)
     signals = Signals([lines or text(), Keypoints(local or seen()), flat or NOTHING_FLAT])
-    return LogoRecogniser(galleries, BRANDS, SYMBOLS).recognise(picture, signals).found
+    recogniser = LogoRecogniser(galleries, BRANDS, SYMBOLS)
+    return recogniser.recognise(picture, signals, RequestContext(project=project)).found
 
 
 def test_a_reference_image_is_found_where_it_is(galleries):

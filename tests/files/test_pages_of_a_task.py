@@ -84,10 +84,10 @@ class Hoarder(ColourDetector):
         self.seen: list[weakref.ref] = []
         self.alive: list[int] = []
 
-    def detect(self, pictures):
+    def detect(self, pictures, contexts):
         self.seen += [weakref.ref(picture.pixels) for picture in pictures]
         self.alive.append(sum(pixels() is not None for pixels in self.seen))
-        return super().detect(pictures)
+        return super().detect(pictures, contexts)
 
 
 def test_no_more_pages_are_in_memory_than_are_looked_at_together(annotator, tmp_path, make):

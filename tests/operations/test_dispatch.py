@@ -44,7 +44,7 @@ class Gate:
     def max_side(self, width: int, height: int) -> int:
         return 1
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Seen]:
+    def detect(self, pictures: Sequence[Picture], contexts=()) -> list[Seen]:
         self.entered.release()
         assert self.opened.wait(30)
         return [Seen()] * len(pictures)

@@ -38,8 +38,8 @@ class OwnerRecogniser:
     def max_side(self, width: int, height: int) -> int:
         return 1
 
-    def recognise(self, picture, signals) -> Owner:
-        return Owner(picture.project)
+    def recognise(self, picture, signals, context) -> Owner:
+        return Owner(context.project)
 
 
 class OwnerLabel:

@@ -19,6 +19,7 @@ from tapetum.features import Ask
 from tapetum.identity.principal import Principal, Principals, Project
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline.annotator import WINDOW, Annotator
+from tapetum.signals.context import RequestContext
 from tapetum.stores.router import Stores
 from tapetum.tasks.lease import Lease
 from tapetum.tasks.plan import Shard, Task
@@ -46,7 +47,7 @@ class BrightnessDetector:
     def max_side(self, width: int, height: int) -> int:
         return 8
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Brightness]:
+    def detect(self, pictures: Sequence[Picture], contexts=()) -> list[Brightness]:
         self.batches.append(len(pictures))
         self.sides += [max(picture.pixels.shape) for picture in pictures]
         means = [float(np.mean(picture.pixels)) for picture in pictures]
@@ -110,8 +111,8 @@ class Doubler:
     def max_side(self, width: int, height: int) -> int:
         return 1
 
-    def recognise(self, picture, signals) -> Doubled:
-        return Doubled(2 * round(signals.of(Brightness).value), picture.project)
+    def recognise(self, picture, signals, context) -> Doubled:
+        return Doubled(2 * round(signals.of(Brightness).value), context.project)
 
 
 class Quadrupler:
@@ -121,7 +122,7 @@ class Quadrupler:
     def max_side(self, width: int, height: int) -> int:
         return 1
 
-    def recognise(self, picture, signals) -> Quadrupled:
+    def recognise(self, picture, signals, context) -> Quadrupled:
         return Quadrupled(2 * signals.of(Doubled).value, signals.of(Doubled).project)
 
 
@@ -354,7 +355,7 @@ def test_recognisers_run_after_what_they_need_and_know_the_project(stores, tmp_p
 
     def said(project: str) -> str:
         batch = messages.BatchAnnotateImagesRequest(requests=[request(content=png(20))])
-        answer = annotator.annotate(batch.SerializeToString(), project=project)
+        answer = annotator.annotate(batch.SerializeToString(), RequestContext(project=project))
         responses = messages.BatchAnnotateImagesResponse.FromString(answer).responses
         return responses[0].label_annotations[0].description
 
@@ -380,7 +381,8 @@ def test_a_caller_who_is_not_of_the_project_sees_none_of_its_galleries(stores):
     batch = messages.BatchAnnotateImagesRequest(requests=[request(content=png(20))])
     said = {}
     for principal, project in (("ann", "mine"), ("ann", "other"), ("gone", "mine")):
-        answer = annotator.annotate(batch.SerializeToString(), principal, project)
+        context = RequestContext(principal, project)
+        answer = annotator.annotate(batch.SerializeToString(), context)
         responses = messages.BatchAnnotateImagesResponse.FromString(answer).responses
         said[principal, project] = responses[0].label_annotations[0].description
     annotator.close()
@@ -401,20 +403,54 @@ def test_pages_of_a_file_reach_recognisers(stores):
     annotator = Annotator(
         stores, [BrightnessDetector()], [QuadrupledLabel()], [Quadrupler(), Doubler()]
     )
-    answer = annotator.annotate_file(asked.SerializeToString(), project="mine")
+    answer = annotator.annotate_file(asked.SerializeToString(), RequestContext(project="mine"))
     annotator.close()
     [page] = messages.AnnotateFileResponse.FromString(answer).responses
     assert page.label_annotations[0].description == "mine 80"
 
 
+class TextFeature:
+    type = messages.Feature.TEXT_DETECTION
+    needs = (Brightness,)
+
+    def describe(self, ask: Ask, signals, response) -> None:
+        response.text_annotations.add(description="text")
+
+
+class ContextDetector(BrightnessDetector):
+    """Notes what it is told of each picture beside the pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[int, RequestContext]] = []
+
+    def detect(self, pictures: Sequence[Picture], contexts=()) -> list[Brightness]:
+        signals = super().detect(pictures, contexts)
+        means = [round(signal.value) for signal in signals]
+        self.told += zip(means, contexts, strict=True)
+        return signals
+
+
+def test_detectors_are_told_of_each_picture_who_asks_and_its_languages(stores: Stores) -> None:
+    detector = ContextDetector()
+    annotator = Annotator(stores, [detector], [TextFeature()])
+    asked = [
+        request(content=content, features=[TextFeature.type])
+        for content in (png(20), b"no picture", png(220), png(240))
+    ]
+    asked[0].image_context.language_hints.append("ko")
+    asked[3].image_context.language_hints.extend(["ja", "th"])
+    batch = messages.BatchAnnotateImagesRequest(requests=asked).SerializeToString()
+    annotator.annotate(batch, RequestContext("ann", "mine"))
+    annotator.close()
+    assert detector.told == [
+        (20, RequestContext("ann", "mine", ("ko",))),
+        (220, RequestContext("ann", "mine")),
+        (240, RequestContext("ann", "mine", ("ja", "th"))),
+    ]
+
+
 def test_a_language_hint_that_is_not_read_is_the_error_of_text_alone(stores: Stores) -> None:
-    class TextFeature:
-        type = messages.Feature.TEXT_DETECTION
-        needs = (Brightness,)
-
-        def describe(self, ask: Ask, signals, response) -> None:
-            response.text_annotations.add(description="text")
-
     annotator = Annotator(stores, [BrightnessDetector()], [TextFeature(), BrightnessLabel()])
     wanted = [
         ("xx", [TextFeature.type]),

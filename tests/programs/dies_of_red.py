@@ -31,7 +31,7 @@ class Deadly:
     def max_side(self, width, height):
         return 1
 
-    def detect(self, pictures):
+    def detect(self, pictures, contexts):
         for picture in pictures:
             red, green, _ = picture.pixels[0, 0]
             if red > 200 and green < 50:

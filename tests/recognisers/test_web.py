@@ -20,8 +20,10 @@ from tapetum.models.session import Sessions
 from tapetum.recognisers.references import ReferenceMaker
 from tapetum.recognisers.web import WebMatcher, WebMatches
 from tapetum.signals import Signals
+from tapetum.signals.context import RequestContext
 
 CRAWL = Gallery("crawl", Kind.WEB, "mine")
+MINE = RequestContext(project="mine")
 SHOWN = {"colosseum": "Colosseum in Rome", "brandenburg-gate": "Brandenburg Gate", "cat": "A cat",
          "rocket": "Rocket on its pad"}  # fmt: skip
 
@@ -57,8 +59,9 @@ def matches(sessions, galleries):
 
     def match(image: Image.Image, project: str = "mine") -> WebMatches:
         pixels = np.array(image.convert("RGB"))
-        picture = Picture(pixels, image.width, image.height, project=project)
-        return matcher.recognise(picture, Signals(classifier.detect([picture])))
+        picture = Picture(pixels, image.width, image.height)
+        signals = Signals(classifier.detect([picture]))
+        return matcher.recognise(picture, signals, RequestContext(project=project))
 
     return match
 
@@ -95,8 +98,8 @@ def test_a_symmetric_picture_is_a_full_copy_of_itself(sessions, photos):
     matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
     # Of the mirrored picture the hash is the same, or nearer.
     for pixels in (whole, np.ascontiguousarray(whole[:, ::-1])):
-        picture = Picture(pixels, 600, 400, project="mine")
-        found = matcher.recognise(picture, Signals(classifier.detect([picture])))
+        picture = Picture(pixels, 600, 400)
+        found = matcher.recognise(picture, Signals(classifier.detect([picture])), MINE)
         assert urls(found.full) == ["x"]
         assert not found.partial
 
@@ -119,8 +122,8 @@ def test_copies_of_a_picture_with_little_in_it_are_full_its_parts_are_not(sessio
         (hazy.filter(ImageFilter.GaussianBlur(3)), True),
         (captioned, False),
     ):
-        picture = Picture(np.array(image), image.width, image.height, project="mine")
-        found = matcher.recognise(picture, Signals(classifier.detect([picture])))
+        picture = Picture(np.array(image), image.width, image.height)
+        found = matcher.recognise(picture, Signals(classifier.detect([picture])), MINE)
         assert urls(found.full if is_full else found.partial) == ["x"]
         assert not (found.partial if is_full else found.full)
 
@@ -179,8 +182,8 @@ def test_a_blank_reference_image_matches_nothing(sessions):
     galleries.put(CRAWL, [(Entry("x"), [reference])])
     classifier = ImageClassifier(sessions)
     matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
-    picture = Picture(np.array(teal), 300, 300, project="mine")
-    assert matcher.recognise(picture, Signals(classifier.detect([picture]))) == WebMatches()
+    picture = Picture(np.array(teal), 300, 300)
+    assert matcher.recognise(picture, Signals(classifier.detect([picture])), MINE) == WebMatches()
 
 
 def test_pages_say_what_it_is_and_tables_give_ids(matches, photos):
@@ -200,9 +203,9 @@ def test_without_web_images_no_network_runs(photos):
     empty = MemoryGalleries()
     empty.create(CRAWL)
     matcher = WebMatcher(empty, ImageClassifier(sessions), KeypointDetector(sessions))
-    picture = Picture(np.array(opened(photos, "cat")), 600, 400, project="mine")
+    picture = Picture(np.array(opened(photos, "cat")), 600, 400)
     classes = ImageClasses(np.zeros(1000, np.float32), np.ones(1280, np.float32))
-    assert matcher.recognise(picture, Signals([classes])) == WebMatches()
+    assert matcher.recognise(picture, Signals([classes]), MINE) == WebMatches()
     assert sessions.runs() == {}
 
 
@@ -218,8 +221,8 @@ def test_local_features_of_another_version_are_passed_over(sessions, galleries, 
     classifier = ImageClassifier(sessions)
     matcher = WebMatcher(broken, classifier, KeypointDetector(sessions))
     pixels = np.array(opened(photos, "cat"))
-    picture = Picture(pixels, pixels.shape[1], pixels.shape[0], project="mine")
-    found = matcher.recognise(picture, Signals(classifier.detect([picture])))
+    picture = Picture(pixels, pixels.shape[1], pixels.shape[0])
+    found = matcher.recognise(picture, Signals(classifier.detect([picture])), MINE)
     assert (found.full, found.partial) == ((), ())
     assert urls(found.similar) == [url("cat")]
     assert "add the image again" in caplog.text

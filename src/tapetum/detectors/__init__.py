@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from tapetum.imaging.picture import Picture
+from tapetum.signals.context import RequestContext
 
 S = TypeVar("S")
 
@@ -30,6 +31,10 @@ class Detector(Protocol[S]):
         ``width×height``. It is given at least that (never more than the image has)."""
         ...
 
-    def detect(self, pictures: Sequence[Picture]) -> list[S]:
-        """One signal per picture, in order."""
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[S]:
+        """One signal per picture, in order. ``contexts``: what requests say beside the pictures,
+        one per picture, or none at all where nothing is known. Most detectors look at pixels
+        only."""
         ...

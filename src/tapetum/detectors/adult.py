@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.context import RequestContext
 
 OPEN_NSFW = "open-nsfw"
 NSFWJS = "nsfwjs-mobilenet-v2"
@@ -59,7 +60,9 @@ class AdultDetector:
         longest, shortest = max(width, height), min(width, height)
         return min(longest, -(-_SQUARE * longest // shortest))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[AdultScores]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[AdultScores]:
         """One `AdultScores` per picture.
 
         The networks run on one picture at a time, so that a picture's neighbours cannot change

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tapetum.detectors.text.lines import LineFinder
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.context import RequestContext
 
 MOST_PIXELS = 384 * 288
 """Of the copy. At 320 pixels on the long side a typewritten page and two dark screens of the
@@ -61,7 +62,9 @@ class CaptionDetector:
         """The longest side of the copy."""
         return max(copy_size(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Captions]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[Captions]:
         """One `Captions` per picture.
 
         Raises `tapetum.errors.ModelError` when the network is unusable.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.context import RequestContext
 
 WEIGHTS = "efficientnet-lite2"
 _SIDE = 260  # of the network's input, pixels
@@ -48,7 +49,9 @@ class ImageClassifier:
         longest, shortest = max(width, height), min(width, height)
         return min(longest, math.ceil((_SIDE + _PADDING) * longest / shortest))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[ImageClasses]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[ImageClasses]:
         """One `ImageClasses` per picture.
 
         The network runs on one picture at a time: on a CPU a batch is no faster, and kernels

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
+from tapetum.signals.context import RequestContext
 
 _PIXELS = 16_000  # of the thumbnail; the service counts on 12,000 to 18,000
 _COLOURS = 10  # at most
@@ -68,7 +69,9 @@ class ColourDetector:
         """The longest side of the thumbnail."""
         return max(thumbnail_size(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[DominantColours]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[DominantColours]:
         """One `DominantColours` per picture."""
         return [_dominant(picture) for picture in pictures]
 

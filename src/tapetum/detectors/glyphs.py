@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tapetum.gallery.matching.local_features import CHANNELS, LocalFeatures
 from tapetum.imaging.picture import Picture
+from tapetum.signals.context import RequestContext
 
 SIDE = 960
 """Longest side of the copy that is looked at; small pictures are enlarged to it, at most twice."""
@@ -50,7 +51,9 @@ class GlyphDetector:
         """The longest side of the copy, never more than the image has."""
         return min(SIDE, max(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[GlyphKeypoints]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[GlyphKeypoints]:
         """One `GlyphKeypoints` per picture."""
         return [self._points(picture) for picture in pictures]
 

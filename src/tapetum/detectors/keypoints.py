@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tapetum.gallery.matching.local_features import CHANNELS, LocalFeatures
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.context import RequestContext
 
 WEIGHTS = "xfeat"
 SIDE = 640
@@ -55,7 +56,9 @@ class KeypointDetector:
         """The longest side of the copy."""
         return min(SIDE, max(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Keypoints]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[Keypoints]:
         """One `Keypoints` per picture, without any where there is nothing to see.
 
         Raises `tapetum.errors.ModelError` when the network is unusable.

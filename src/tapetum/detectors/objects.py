@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.context import RequestContext
 
 WEIGHTS = "ssdlite-mobilenet-v2"
 CLASSES = 80  # of COCO
@@ -77,7 +78,9 @@ class ObjectDetector:
         longest, shortest = max(width, height), min(width, height)
         return min(longest, math.ceil(_SIDE * longest / shortest))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Objects]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[Objects]:
         """One `Objects` per picture.
 
         The network runs on one picture at a time: its file is made for one, and so a picture's

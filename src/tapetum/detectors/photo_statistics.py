@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
+from tapetum.signals.context import RequestContext
 
 _SIDE = 320  # longest side of the small copy that is measured
 _PARTS = 8  # along each side, of the coarse copy
@@ -45,7 +46,9 @@ class PhotoStatisticsDetector:
         """The longest side of the small copy."""
         return min(_SIDE, max(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[PhotoStatistics]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[PhotoStatistics]:
         """One `PhotoStatistics` per picture."""
         return [_statistics(picture) for picture in pictures]
 

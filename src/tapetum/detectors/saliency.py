@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
+from tapetum.signals.context import RequestContext
 
 _SIDE = 160  # longest side of the map
 _SPECTRUM = 64  # side of the square that is transformed, as in the paper
@@ -44,7 +45,9 @@ class SaliencyDetector:
         longest, shortest = max(width, height), min(width, height)
         return min(longest, max(_SIDE, -(-_SPECTRUM * longest // shortest)))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Saliency]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[Saliency]:
         """One `Saliency` per picture."""
         return [Saliency(_importance(picture)) for picture in pictures]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Protocol
 
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.tasks.lease import Lease
 from tapetum.tasks.plan import Task
 
@@ -21,16 +22,14 @@ class Executor(Protocol):
         """Run ``task`` under ``lease``; the future ends with it, or with its exception."""
         ...
 
-    def annotate(self, requests: bytes, principal: str = "", project: str = "") -> Future[bytes]:
-        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal``, sent for
-        ``project``, with a serialized response."""
+    def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``context`` with a serialized
+        response."""
         ...
 
-    def annotate_file(
-        self, request: bytes, principal: str = "", project: str = ""
-    ) -> Future[bytes]:
-        """Answer a serialized ``AnnotateFileRequest`` of ``principal``, sent for ``project``,
-        with a serialized response."""
+    def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
+        """Answer a serialized ``AnnotateFileRequest`` of ``context`` with a serialized
+        response."""
         ...
 
     def close(self) -> None:

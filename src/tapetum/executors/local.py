@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import cv2
 
 from tapetum.pipeline.annotator import Annotator
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.tasks.lease import Lease
 from tapetum.tasks.plan import Task
 
@@ -43,13 +44,11 @@ class LocalExecutor:
     def submit(self, task: Task, lease: Lease) -> Future[None]:
         return self._tasks.submit(self._annotator.run, task, lease)
 
-    def annotate(self, requests: bytes, principal: str = "", project: str = "") -> Future[bytes]:
-        return self._calls.submit(self._annotator.annotate, requests, principal, project)
+    def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate, requests, context)
 
-    def annotate_file(
-        self, request: bytes, principal: str = "", project: str = ""
-    ) -> Future[bytes]:
-        return self._calls.submit(self._annotator.annotate_file, request, principal, project)
+    def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
+        return self._calls.submit(self._annotator.annotate_file, request, context)
 
     def close(self) -> None:
         self._tasks.shutdown()

@@ -4,12 +4,12 @@ A *gallery* holds *entries* (a landmark, a logo, an image of the web), an entry 
 images*. Of a reference image only numbers are kept: an embedding, a PDQ hash, local features, and
 how the embedding compares with a background of unrelated pictures. Pixels are not kept.
 
-How a feature uses it. Matching is the work of a *recogniser* (`tapetum.detectors.Recogniser`): it
+How a feature uses it. Matching is the work of a *recogniser* (`tapetum.recognisers.Recogniser`): it
 is given `Galleries` when it is made, names the signals it builds on in ``needs``, and turns a
 picture and those signals into a signal of its own (`WebMatches`); the feature turns that into the
 message and knows nothing of galleries. A recogniser goes through the galleries a project sees::
 
-    for gallery in galleries.visible(picture.project, Kind.LANDMARK):
+    for gallery in galleries.visible(context.project, Kind.LANDMARK):
         embedding = unit(signals.of(ImageClasses).embedding)
         for near in galleries.nearest(gallery, embedding, 12):
             blobs = galleries.local_features(gallery, [near.reference])

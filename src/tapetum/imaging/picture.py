@@ -16,15 +16,12 @@ class Picture:
     ``pixels`` is ``uint8`` RGB ``H×W×3``, already turned upright (EXIF) and laid over white where
     it was transparent. ``width`` and ``height`` are those of the full-size upright image, in
     pixels: every coordinate a detector returns is in that frame. Treat ``pixels`` as read-only.
-    ``languages`` are the BCP-47 codes of the languages its text is said to be in, often none.
-    ``project`` is whose request it belongs to, and so whose galleries it is compared with.
+    What a request says of a picture beside its pixels is a `tapetum.signals.context` of its own.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
-    languages: tuple[str, ...] = ()
-    project: str = ""
 
     def resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """``pixels`` at ``height×width``: area averaging when smaller, bicubic when larger."""

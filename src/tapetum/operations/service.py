@@ -30,6 +30,7 @@ from tapetum.identity.quotas import Quotas
 from tapetum.ledger import Ledger, OperationRecord, OperationState
 from tapetum.operations.dispatch import Dispatcher
 from tapetum.pipeline.documents import open_document
+from tapetum.signals.context import RequestContext
 from tapetum.stores.router import Stores
 from tapetum.tasks.plan import Task, task_bounds
 from tapetum.vision import messages, validation
@@ -95,7 +96,8 @@ class Service:
         project, _ = self._project_of(request.parent, caller)
         part = messages.BatchAnnotateImagesRequest(requests=request.requests).SerializeToString()
         with self._quotas.holding(caller, len(request.requests), len(part)):
-            answer = await asyncio.wrap_future(self._executor.annotate(part, caller.name, project))
+            context = RequestContext(caller.name, project)
+            answer = await asyncio.wrap_future(self._executor.annotate(part, context))
         return messages.BatchAnnotateImagesResponse.FromString(answer)
 
     async def async_batch_annotate_images(
@@ -116,9 +118,8 @@ class Service:
         project, _ = self._project_of(request.parent, caller)
         part = request.requests[0].SerializeToString()
         with self._quotas.holding(caller, validation.MAX_SYNC_PAGES, len(part)):
-            answer = await asyncio.wrap_future(
-                self._executor.annotate_file(part, caller.name, project)
-            )
+            context = RequestContext(caller.name, project)
+            answer = await asyncio.wrap_future(self._executor.annotate_file(part, context))
         response = messages.AnnotateFileResponse.FromString(answer)
         return messages.BatchAnnotateFilesResponse(responses=[response])
 

@@ -29,6 +29,7 @@ from tapetum.pipeline.documents import Document, open_document
 from tapetum.pipeline.image_sources import ImageSource, PageSource, Source
 from tapetum.recognisers import Recogniser
 from tapetum.signals import Signals
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.stores.router import Stores
 from tapetum.tasks.lease import Lease
 from tapetum.tasks.plan import Shard, Task
@@ -46,10 +47,12 @@ FETCH_THREADS = 16
 
 
 @dataclass(slots=True)
-class _Look:
-    """One image on its way through the detectors."""
+class _Image:
+    """One image on its way through the detectors. ``context``: who asks, and what its text is
+    said to be in."""
 
     source: Source
+    context: RequestContext = NO_CONTEXT
     response: Any = field(default_factory=messages.AnnotateImageResponse)
     asks: dict[int, int] = field(default_factory=dict)
     picture: Picture | None = None
@@ -65,11 +68,11 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
-    """What a caller's images may come from, and whose galleries they are compared with."""
+class _Caller:
+    """Who asks, and the stores that they may reach."""
 
+    context: RequestContext
     stores: Stores
-    project: str
 
 
 class Annotator:
@@ -115,30 +118,28 @@ class Annotator:
             response = messages.BatchAnnotateImagesResponse(responses=answers)
             self._write(task, shard, response, lease)
 
-    def annotate(self, requests: bytes, principal: str = "", project: str = "") -> bytes:
-        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``principal`` with a serialized
-        response. ``project`` is whose galleries are seen beside those for everyone."""
+    def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> bytes:
+        """Answer a serialized ``BatchAnnotateImagesRequest`` of ``context`` with a serialized
+        response."""
         asked = messages.BatchAnnotateImagesRequest.FromString(requests).requests
-        sight = self._sight(principal, project)
-        answers = self._answers(map(ImageSource, asked), WINDOW, sight)
+        answers = self._answers(map(ImageSource, asked), WINDOW, self._caller(context))
         response = messages.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
 
-    def annotate_file(self, request: bytes, principal: str = "", project: str = "") -> bytes:
-        """Answer a serialized ``AnnotateFileRequest`` of ``principal`` with a serialized response.
+    def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> bytes:
+        """Answer a serialized ``AnnotateFileRequest`` of ``context`` with a serialized response.
 
         What is wrong with the file is the response's ``error``, which then has nothing else.
-        ``project`` is as for `annotate`.
         """
         asked = messages.AnnotateFileRequest.FromString(request)
         response = _file_response(asked)
-        sight = self._sight(principal, project)
+        caller = self._caller(context)
         try:
-            with open_document(asked.input_config, sight.stores) as document:
+            with open_document(asked.input_config, caller.stores) as document:
                 pages = _pages(
                     asked, document, document.numbers(asked.pages, validation.MAX_SYNC_PAGES)
                 )
-                response.responses.extend(self._answers(pages, WINDOW, sight))
+                response.responses.extend(self._answers(pages, WINDOW, caller))
                 response.total_pages = document.pages
         except ImageError as error:
             response.error.code, response.error.message = error.code, error.message
@@ -188,7 +189,7 @@ class Annotator:
         if task.careful:
             answers = self._careful_answers(task, sources, start, lease)
         else:
-            answers = self._answers(sources, WINDOW, self._sight_of(task), lease.check)
+            answers = self._answers(sources, WINDOW, self._caller_of(task), lease.check)
         for position, (source, response) in enumerate(zip(sources, answers, strict=True), start):
             if source.uri:
                 response.context.uri = source.uri
@@ -211,67 +212,68 @@ class Annotator:
         """One image at a time, each announced first; those known to kill are not touched."""
         for position, source in enumerate(sources, start):
             if position in task.poison:
-                look = _Look(source)
-                look.refuse(ImageFailed("This image stopped the process that looked at it."))
-                source.finish(look.response)
-                yield look.response
+                image = _Image(source)
+                image.refuse(ImageFailed("This image stopped the process that looked at it."))
+                source.finish(image.response)
+                yield image.response
             else:
                 lease.started(position)
-                yield from self._answers([source], 1, self._sight_of(task), lease.check)
+                yield from self._answers([source], 1, self._caller_of(task), lease.check)
 
     def _answers(
         self,
         sources: Iterable[Source],
         window: int,
-        sight: _Sight,
+        caller: _Caller,
         before_each: Callable[[], None] = lambda: None,
     ) -> Iterator[Any]:
         """Responses in order of ``sources``; ``before_each`` may stop the work by raising."""
-        fetched = self._fetch_ahead(sources, sight.stores)
-        while looks := self._window(fetched, window, sight.project, before_each):
+        fetched = self._fetch_ahead(sources, caller.stores)
+        while images := self._window(fetched, window, caller.context, before_each):
             for signal, detector in self._detectors.items():
-                self._detect(detector, [look for look in looks if signal in self._needs(look)])
+                self._detect(detector, [image for image in images if signal in self._needs(image)])
             for signal, recogniser in self._recognisers.items():
-                for look in looks:
-                    if signal in self._needs(look):
-                        self._recognise(recogniser, look)
-            for look in looks:
-                self._describe(look)
-                look.source.finish(look.response)
-                look.picture = None
-                yield look.response
+                for image in images:
+                    if signal in self._needs(image):
+                        self._recognise(recogniser, image)
+            for image in images:
+                self._describe(image)
+                image.source.finish(image.response)
+                image.picture = None
+                yield image.response
 
     def _window(
         self,
         sources: Iterator[Source],
         size: int,
-        project: str,
+        context: RequestContext,
         before_each: Callable[[], None],
-    ) -> list[_Look]:
+    ) -> list[_Image]:
         """The next ``size`` pictures, or fewer that are large."""
-        looks: list[_Look] = []
+        images: list[_Image] = []
         pixels = 0
-        while len(looks) < size and pixels < WINDOW_PIXELS:
+        while len(images) < size and pixels < WINDOW_PIXELS:
             source = next(sources, None)
             if source is None:
                 break
             before_each()
-            look = self._opened(source, project)
-            looks.append(look)
-            if look.picture is not None:
-                pixels += look.picture.pixels.shape[0] * look.picture.pixels.shape[1]
-        return looks
+            image = self._opened(source, context)
+            images.append(image)
+            if image.picture is not None:
+                pixels += image.picture.pixels.shape[0] * image.picture.pixels.shape[1]
+        return images
 
     def _stores_of(self, principal: str) -> Stores:
         return self._stores.seen_by(self._principals.named(principal))
 
-    def _sight_of(self, task: Task) -> _Sight:
-        return self._sight(task.principal, task.project)
+    def _caller_of(self, task: Task) -> _Caller:
+        return self._caller(RequestContext(task.principal, task.project))
 
-    def _sight(self, principal: str, project: str) -> _Sight:
-        """A caller who is not (any more) of ``project`` sees none of its galleries."""
-        is_own = self._principals.named(principal).may_see(project)
-        return _Sight(self._stores_of(principal), project if is_own else "")
+    def _caller(self, context: RequestContext) -> _Caller:
+        """A caller who is not (any more) of the context's project sees none of its galleries."""
+        if not self._principals.named(context.principal).may_see(context.project):
+            context = replace(context, project="")
+        return _Caller(context, self._stores_of(context.principal))
 
     def _fetch_ahead(self, sources: Iterable[Source], stores: Stores) -> Iterator[Source]:
         coming: deque[Source] = deque()
@@ -287,95 +289,96 @@ class Annotator:
             for source in coming:
                 source.cancel()
 
-    def _opened(self, source: Source, project: str) -> _Look:
+    def _opened(self, source: Source, context: RequestContext) -> _Image:
         """The image decoded as large as the features asked for want it; an error in its place."""
-        look = _Look(source)
+        image = _Image(source, context)
         try:
-            look.asks = validation.image_asks(source.request)
-            languages = _languages(look)
-            if not look.asks:
-                return look
-            picture = source.picture(lambda w, h: self._side(look, w, h))
-            look.picture = replace(picture, languages=languages, project=project)
+            image.asks = validation.image_asks(source.request)
+            image.context = replace(context, languages=_languages(image))
+            if image.asks:
+                image.picture = source.picture(lambda w, h: self._side(image, w, h))
         except ImageError as error:
-            look.refuse(error)
+            image.refuse(error)
         except Exception:
             log.exception("unexpected fault while opening an image")
-            look.refuse(ImageFailed("The image could not be opened: a fault of this server."))
-        return look
+            image.refuse(ImageFailed("The image could not be opened: a fault of this server."))
+        return image
 
-    def _side(self, look: _Look, width: int, height: int) -> int:
+    def _side(self, image: _Image, width: int, height: int) -> int:
         makers = (
             self._detectors.get(signal) or self._recognisers[signal]
-            for signal in self._needs_of(look)
+            for signal in self._needs_of(image)
         )
         return max((maker.max_side(width, height) for maker in makers), default=1)
 
-    def _needs(self, look: _Look) -> set[type]:
-        return self._needs_of(look) if look.picture is not None else set()
+    def _needs(self, image: _Image) -> set[type]:
+        return self._needs_of(image) if image.picture is not None else set()
 
-    def _needs_of(self, look: _Look) -> set[type]:
-        features = (self._features.get(kind) for kind in look.asks)
+    def _needs_of(self, image: _Image) -> set[type]:
+        features = (self._features.get(kind) for kind in image.asks)
         needs = {need for feature in features if feature is not None for need in feature.needs}
         for signal in reversed(self._recognisers):
             if signal in needs:
                 needs.update(self._recognisers[signal].needs)
         return needs
 
-    def _detect(self, detector: Detector[Any], looks: Sequence[_Look]) -> None:
-        """Give each look the detector's signal. One that fails does not fail the others."""
-        pictures = [look.picture for look in looks if look.picture is not None]
+    def _detect(self, detector: Detector[Any], images: Sequence[_Image]) -> None:
+        """Give each image the detector's signal. One that fails does not fail the others."""
+        pictures = [image.picture for image in images if image.picture is not None]
         if not pictures:
             return
+        contexts = [image.context for image in images if image.picture is not None]
         try:
-            signals = detector.detect(pictures)
+            signals = detector.detect(pictures, contexts)
         except Exception:
-            if len(looks) > 1:
-                for look in looks:
-                    self._detect(detector, [look])
+            if len(images) > 1:
+                for image in images:
+                    self._detect(detector, [image])
                 return
             log.exception("the detector of %s failed", detector.signal.__name__)
             return
-        for look, signal in zip(looks, signals, strict=True):
-            look.signals.add(signal)
+        for image, signal in zip(images, signals, strict=True):
+            image.signals.add(signal)
 
-    def _recognise(self, recogniser: Recogniser[Any], look: _Look) -> None:
-        """Give the look the recogniser's signal."""
-        if look.picture is None:
+    def _recognise(self, recogniser: Recogniser[Any], image: _Image) -> None:
+        """Give the image the recogniser's signal."""
+        if image.picture is None:
             return
         try:
-            look.signals.add(recogniser.recognise(look.picture, look.signals))
+            signal = recogniser.recognise(image.picture, image.signals, image.context)
         except Exception:
             log.exception("the recogniser of %s failed", recogniser.signal.__name__)
-
-    def _describe(self, look: _Look) -> None:
-        if look.picture is None:
             return
-        for kind, max_results in look.asks.items():
+        image.signals.add(signal)
+
+    def _describe(self, image: _Image) -> None:
+        if image.picture is None:
+            return
+        for kind, max_results in image.asks.items():
             feature = self._features.get(kind)
             name = messages.Feature.Type.Name(kind)
-            context = look.source.request.image_context
-            ask = Ask(max_results, look.picture.width, look.picture.height, context)
+            context = image.source.request.image_context
+            ask = Ask(max_results, image.picture.width, image.picture.height, context)
             try:
                 if feature is None:
                     raise FeatureNotAvailable(f"{name} is not available on this server yet.")
-                feature.describe(ask, look.signals, look.response)
+                feature.describe(ask, image.signals, image.response)
             except ImageError as error:
-                look.refuse(error)
+                image.refuse(error)
             except Exception:
                 log.exception("%s failed", name)
-                look.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
+                image.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
 
 
-def _languages(look: _Look) -> tuple[str, ...]:
+def _languages(image: _Image) -> tuple[str, ...]:
     """The languages hinted at. A hint that is not read is an error of text alone (Google: "Text
     detection returns an error"): the other features are answered."""
     try:
-        return validation.text_languages(look.source.request)
+        return validation.text_languages(image.source.request)
     except InvalidImageParameter as error:
-        look.refuse(error)
+        image.refuse(error)
         for kind in validation.TEXT_FEATURES:
-            look.asks.pop(kind, None)
+            image.asks.pop(kind, None)
         return ()
 
 

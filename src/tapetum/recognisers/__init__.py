@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from tapetum.imaging.picture import Picture
 from tapetum.signals import Signals
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 
 S_co = TypeVar("S_co", covariant=True)
 
@@ -33,4 +34,9 @@ class Recogniser(Protocol[S_co]):
         """As of a `Detector`; 1 when it does not look at pixels."""
         ...
 
-    def recognise(self, picture: Picture, signals: Signals) -> S_co: ...
+    def recognise(
+        self, picture: Picture, signals: Signals, context: RequestContext = NO_CONTEXT
+    ) -> S_co:
+        """The signal of ``picture``. The galleries looked into are those that the project of
+        ``context`` sees."""
+        ...

@@ -17,6 +17,7 @@ from tapetum.gallery import Entry, Galleries, Gallery, Kind, Near, unit
 from tapetum.gallery.matching.local_features import LocalFeatures, Match, verified
 from tapetum.imaging.picture import Picture
 from tapetum.signals import Signals
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,10 @@ class LandmarkRecogniser:
         """1: it looks at no pixels."""
         return 1
 
-    def recognise(self, picture: Picture, signals: Signals) -> Landmarks:
-        """The landmarks of the galleries that ``picture.project`` sees.
+    def recognise(
+        self, picture: Picture, signals: Signals, context: RequestContext = NO_CONTEXT
+    ) -> Landmarks:
+        """The landmarks of the galleries that ``context.project`` sees.
 
         Raises `tapetum.errors.GalleryError` when a gallery cannot be read.
         """
@@ -95,7 +98,7 @@ class LandmarkRecogniser:
         if len(features) < LEAST:
             return Landmarks(())
         best: dict[str, FoundLandmark] = {}
-        for gallery in self._galleries.visible(picture.project, Kind.LANDMARK):
+        for gallery in self._galleries.visible(context.project, Kind.LANDMARK):
             near = self._galleries.nearest(gallery, embedding, NEAR)
             for found in self._verified(gallery, near, features):
                 # The same place may be in several galleries: its id or its name says so.

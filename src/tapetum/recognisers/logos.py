@@ -23,6 +23,7 @@ from tapetum.gallery.shipped.glyphs import MARGIN
 from tapetum.imaging.picture import Picture
 from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.signals.text import TextLines
 
 log = logging.getLogger(__name__)
@@ -109,13 +110,15 @@ class LogoRecogniser:
         """1: it looks at no pixels."""
         return 1
 
-    def recognise(self, picture: Picture, signals: Signals) -> Logos:
-        """The logos of ``picture``; galleries are those that ``picture.project`` sees.
+    def recognise(
+        self, picture: Picture, signals: Signals, context: RequestContext = NO_CONTEXT
+    ) -> Logos:
+        """The logos of ``picture``; galleries are those that ``context.project`` sees.
 
         Raises `tapetum.errors.GalleryError` when a gallery cannot be read.
         """
         symbols = [
-            *self._symbols(picture, signals.of(Keypoints).features),
+            *self._symbols(context.project, signals.of(Keypoints).features),
             *self._flat_symbols(signals.of(GlyphKeypoints), signals.of(TextLines)),
         ]
         named = {key(symbol.name) for symbol in symbols}
@@ -132,8 +135,8 @@ class LogoRecogniser:
                 kept.append(logo)
         return Logos(tuple(kept))
 
-    def _symbols(self, picture: Picture, features: LocalFeatures) -> Iterator[FoundLogo]:
-        for gallery in self._galleries.visible(picture.project, Kind.LOGO):
+    def _symbols(self, project: str, features: LocalFeatures) -> Iterator[FoundLogo]:
+        for gallery in self._galleries.visible(project, Kind.LOGO):
             best: dict[str, FoundLogo] = {}
             for entry_key, reference in self._index(gallery).likely(features, SIMILAR):
                 match = verified(reference, features, SIMILAR)

@@ -27,6 +27,7 @@ from tapetum.gallery.matching.pdq import COPY, LEAST_QUALITY, LONGEST_SIDE, Pdq,
 from tapetum.imaging.picture import Picture
 from tapetum.recognisers.web_words import WebEntity, Words, entities
 from tapetum.signals import Signals
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class WebMatches:
 
 
 class WebMatcher:
-    """Makes `WebMatches` from the web galleries the picture's project sees."""
+    """Makes `WebMatches` from the web galleries that the project asking sees."""
 
     signal = WebMatches
     needs = (ImageClasses,)
@@ -137,22 +138,24 @@ class WebMatcher:
         """As keypoints need it."""
         return self.keypoints.max_side(width, height)
 
-    def recognise(self, picture: Picture, signals: Signals) -> WebMatches:
+    def recognise(
+        self, picture: Picture, signals: Signals, context: RequestContext = NO_CONTEXT
+    ) -> WebMatches:
         """Nothing at all, at no cost, where there are no web images.
 
         Raises `tapetum.errors.GalleryBroken` when the galleries cannot be read.
         """
         galleries = [
             gallery
-            for gallery in self._galleries.visible(picture.project, Kind.WEB)
+            for gallery in self._galleries.visible(context.project, Kind.WEB)
             if self._galleries.size(gallery).references
         ]
         if not galleries:
             return WebMatches()
-        look = _Look(self, picture, signals)
+        comparison = _Comparison(self, picture, signals)
         ranked: list[tuple[Gallery, _Found]] = []
         for gallery in galleries:
-            found = look.found(self._galleries, gallery)
+            found = comparison.found(self._galleries, gallery)
             ranked += [(gallery, one) for one in found]
         ranked.sort(key=lambda pair: pair[1].order)
         images: dict[str, tuple[str, WebImage]] = {}
@@ -225,7 +228,7 @@ class _Found:
         return ways.index(self.way), -self.similarity, -self.inliers, self.entry
 
 
-class _Look:
+class _Comparison:
     """One picture being compared. What is costly is made when it is first needed."""
 
     def __init__(self, matcher: WebMatcher, picture: Picture, signals: Signals) -> None:

@@ -18,6 +18,7 @@ from tapetum.layout.languages import Languages
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.models.tesseract import Tesseract
+from tapetum.signals.context import RequestContext
 from tapetum.signals.text import Line
 
 Pixels = NDArray[np.uint8]
@@ -69,7 +70,8 @@ def detector() -> TextDetector:
 
 def read(detector: TextDetector, pixels: Pixels, languages: tuple[str, ...] = ()) -> list[Line]:
     height, width = pixels.shape[:2]
-    (signal,) = detector.detect([Picture(pixels, width, height, languages)])
+    context = RequestContext(languages=languages)
+    (signal,) = detector.detect([Picture(pixels, width, height)], [context])
     return list(signal.lines)
 
 

@@ -13,6 +13,7 @@ from tapetum.detectors.faces.boxes import FaceBox, FaceFinder, closer_size
 from tapetum.detectors.faces.mesh import FaceMesh, FaceMesher, pose_of
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.context import RequestContext
 
 MOST = 200
 """Faces of one picture, at most: those of the best scores."""
@@ -69,7 +70,9 @@ class FaceDetector:
         """The longest side of the closer look, eight megapixels at most."""
         return max(closer_size(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[Faces]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[Faces]:
         """One `Faces` per picture. Raises `tapetum.errors.ModelError` when a network is
         unusable."""
         return [self._faces(picture) for picture in pictures]

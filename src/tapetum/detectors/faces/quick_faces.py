@@ -20,6 +20,7 @@ from tapetum.detectors.faces.boxes import SURE, WEIGHTS, look, suppressed
 from tapetum.detectors.faces.crops import Square
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.context import RequestContext
 
 LARGE = 0.1
 """Of the picture's longest side: smaller faces are not reported."""
@@ -66,7 +67,9 @@ class QuickFaceDetector:
         """At most 640 pixels: the expression of a face wants more detail than finding it."""
         return min(_DETAIL, max(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[QuickFaces]:
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[QuickFaces]:
         """One `QuickFaces` per picture.
 
         Raises `tapetum.errors.ModelError` when the weights are missing or not the manifest's.

@@ -19,6 +19,7 @@ from tapetum.layout.languages import Languages
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.models.tesseract import Tesseract
+from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.signals.text import Line, Quad, Symbol, TextLines, Word
 
 CONFIDENT = 0.5
@@ -49,21 +50,30 @@ class TextDetector:
         """`CROP_SCALE` times what the line finder looks at, never more than the image has."""
         return max(_reading_size(width, height))
 
-    def detect(self, pictures: Sequence[Picture]) -> list[TextLines]:
-        """One signal per picture. Raises `tapetum.errors.ModelError` when a network is unusable."""
-        return [self._lines(picture) for picture in pictures]
+    def detect(
+        self, pictures: Sequence[Picture], contexts: Sequence[RequestContext] = ()
+    ) -> list[TextLines]:
+        """One signal per picture; the languages of ``contexts`` are a hint at what to read it as.
 
-    def _lines(self, picture: Picture) -> TextLines:
+        Raises `tapetum.errors.ModelError` when a network is unusable.
+        """
+        contexts = contexts or [NO_CONTEXT] * len(pictures)
+        return [
+            self._lines(picture, context.languages)
+            for picture, context in zip(pictures, contexts, strict=True)
+        ]
+
+    def _lines(self, picture: Picture, languages: tuple[str, ...]) -> TextLines:
         rows, columns = picture.pixels.shape[:2]
         wanted = _reading_size(picture.width, picture.height)
         # Other detectors may have asked for a larger picture: what is read must not depend on it.
         pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
-        found, degrees = self._pages.read(pixels, picture.languages)
+        found, degrees = self._pages.read(pixels, languages)
         page = upright(pixels, degrees)
         lines = []
-        for reading, language in self._scripts.read(page, found, picture.languages):
+        for reading, language in self._scripts.read(page, found, languages):
             if reading is not None and _is_sure(reading):
                 lying = replace(reading, quad=as_it_lay(reading.quad, degrees, columns, rows))
                 lines.append(replace(_line(lying, scale), language=language))
