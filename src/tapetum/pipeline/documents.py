@@ -175,9 +175,13 @@ def open_document(config: Any, stores: Stores) -> Document:
 
     Raises `BrokenFile` as `Document` does, another `ImageError` when it cannot be read.
     """
+    return Document(fetched(config, stores), config.mime_type, fetch.uri_of_file(config))
+
+
+def fetched(config: Any, stores: Stores) -> IO[bytes]:
+    """The file an ``InputConfig`` message means, as a temporary one. Raises `ImageError`."""
     with _reading:
-        file = spooled(fetch.fetch_file(config, stores))
-    return Document(file, config.mime_type, fetch.uri_of_file(config))
+        return spooled(fetch.fetch_file(config, stores))
 
 
 def spooled(content: bytes) -> IO[bytes]:
