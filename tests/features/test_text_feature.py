@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tapetum.features import Ask
 from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.text import TextDetection
-from tapetum.features.text_languages import Share
+from tapetum.layout.language_shares import Share
 from tapetum.layout.page import layout
 from tapetum.signals import Signals
 from tapetum.signals.page_layout import PageLayout

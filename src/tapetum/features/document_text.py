@@ -6,7 +6,7 @@ from typing import Any
 
 from tapetum.features import Ask
 from tapetum.features.text_annotation import annotate
-from tapetum.features.text_languages import Identify
+from tapetum.layout.language_shares import Identify
 from tapetum.signals import Signals
 from tapetum.signals.page_layout import PageLayout
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tapetum.features import Ask
-from tapetum.features.text_languages import Identify, Share, spoken
+from tapetum.layout.language_shares import Identify, Share, spoken
 from tapetum.signals.page_layout import Block, Break, PageLayout, Paragraph, Piece
 from tapetum.signals.text import Quad, Symbol
 

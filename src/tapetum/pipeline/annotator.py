@@ -35,7 +35,7 @@ from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.stores.router import Stores
 from tapetum.tasks.lease import Lease
 from tapetum.tasks.plan import Shard, Task
-from tapetum.vision import messages, validation
+from tapetum.vision import limits, messages, validation
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class Annotator:
         try:
             with open_document(asked.input_config, caller.stores) as document:
                 pages = _pages(
-                    asked, document, document.numbers(asked.pages, validation.MAX_SYNC_PAGES)
+                    asked, document, document.numbers(asked.pages, limits.MAX_SYNC_PAGES)
                 )
                 response.responses.extend(self._answers(pages, WINDOW, caller))
                 response.total_pages = document.pages
