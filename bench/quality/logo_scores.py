@@ -32,11 +32,13 @@ from tapetum.gallery.shipped.brands import Brands, key
 from tapetum.gallery.sources.svg import rendered
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.layout.page import layout
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.recognisers import logos
 from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
+from tapetum.signals.page_layout import PageLayout
 from tapetum.signals.text import TextLines
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
@@ -45,6 +47,8 @@ CUT = 5  # cuttings of each photograph
 BELOW = 4
 """Keypoints less than an answer needs that count as evidence, too: answers alone are mostly right.
 With far fewer the few right ones among chance agreements would flatten the curve above."""
+
+_NO_TEXT = (TextLines(()), PageLayout())
 
 Pixels = NDArray[np.uint8]
 Evidence = Iterator[tuple[float, bool]]  # a number, and whether the answer was right
@@ -89,7 +93,7 @@ def _icons(options: argparse.Namespace, photos: Sequence[Pixels]) -> Evidence:
         colour = np.array([int(row["hex"][k : k + 2], 16) for k in (0, 2, 4)])
         mark, cover = _coloured(ink / 255, colour, random)
         picture = _pasted(photos[random.integers(len(photos))], mark, cover, random)
-        signals = Signals([TextLines(()), _nothing(picture), *detector.detect([picture])])
+        signals = Signals([*_NO_TEXT, _nothing(picture), *detector.detect([picture])])
         found = recogniser.recognise(picture, signals).found
         if found:
             yield found[0].inliers, key(found[0].name) == key(row["title"])
@@ -118,7 +122,7 @@ def _cuttings(count: int, photos: Sequence[Pixels]) -> Evidence:
         _, k, cutting = held[random.integers(len(held))]
         ground = photos[(k + random.integers(1, len(photos))) % len(photos)]
         picture = _pasted(ground, cutting, np.ones((*cutting.shape[:2], 1)), random)
-        signals = Signals([TextLines(()), *detector.detect([picture]), *_no_symbols(picture)])
+        signals = Signals([*_NO_TEXT, *detector.detect([picture]), *_no_symbols(picture)])
         found = recogniser.recognise(picture, signals).found
         # A cutting of the ground beneath is in the picture, too: it says nothing either way.
         beneath = f"photograph {_index(photos, ground)}"
@@ -140,7 +144,8 @@ def _names(count: int, photos: Sequence[Pixels]) -> Evidence:
         high, blur = (0.03, 0.16), random.uniform(0.6, 3.0)
         pixels = drawn(photo, said, random, high, blur)
         picture = _saved(pixels, random)
-        marks = wordmarks(detector.detect([picture])[0], brands, picture.width, picture.height)
+        page = layout(detector.detect([picture])[0].lines)
+        marks = wordmarks(page, brands, picture.width, picture.height)
         for mark in marks:
             if not mark.is_word:
                 yield mark.score, key(mark.name) == key(said)

@@ -27,10 +27,12 @@ from tapetum.gallery.shipped import glyphs
 from tapetum.gallery.shipped.brands import Brand, Brands, key
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.layout.page import layout
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.recognisers.logos import LogoRecogniser
 from tapetum.signals import Signals
+from tapetum.signals.text import TextLines
 
 PRECISION, RECALL, NAMED = 0.95, 0.35, 0.80
 WORD_MARKS = 60
@@ -57,6 +59,7 @@ class _Looker:
     def names(self, picture: Picture, right: str = "") -> list[str]:
         """The keys of the names of all logos. ``right``: the one that it shows, if any."""
         signals = Signals(detector.detect([picture])[0] for detector in self._detectors)
+        signals.add(layout(signals.of(TextLines).lines))
         start = time.process_time()
         found = self._recogniser.recognise(picture, signals).found
         self.seconds.append(time.process_time() - start)

@@ -60,6 +60,7 @@ from tapetum.pipeline.annotator import Annotator
 from tapetum.recognisers import Recogniser
 from tapetum.recognisers.landmarks import LandmarkRecogniser
 from tapetum.recognisers.logos import LogoRecogniser
+from tapetum.recognisers.page_layout import PageLayoutRecogniser
 from tapetum.recognisers.references import embedding_model
 from tapetum.recognisers.web import WebMatcher
 from tapetum.settings import BucketRule, Settings
@@ -105,9 +106,10 @@ def recognisers(
     brands: Brands | None = None,
     marks: Sequence[tuple[str, LocalFeatures]] = (),
 ) -> list[Recogniser[Any]]:
-    """One recogniser per kind of signal that is looked up in galleries; ``brands`` and ``marks``,
-    names and symbols, are logos besides those."""
+    """One recogniser per kind of signal that is made of others or looked up in galleries;
+    ``brands`` and ``marks``, names and symbols, are logos besides those."""
     return [
+        PageLayoutRecogniser(),
         LandmarkRecogniser(galleries),
         LogoRecogniser(galleries, brands or Brands([]), marks),
         WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions)),

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tapetum.cli import ExitCode
 from tapetum.pipeline.annotator import Annotator
-from tapetum.vision import validation
+from tapetum.vision import limits
 
 LABELS = ("--features", "LABEL_DETECTION")
 COLOURS = ("--features", "IMAGE_PROPERTIES")
@@ -170,7 +170,7 @@ def test_files_are_named_and_cut_as_the_server_does(run, put, results):
 
 def test_numbers_go_on_through_operations(run, put, results, monkeypatch):
     """More images than one operation may hold, the last operation smaller than the others."""
-    monkeypatch.setattr(validation, "MAX_ASYNC_IMAGES", 5)
+    monkeypatch.setattr(limits, "MAX_ASYNC_IMAGES", 5)
     for number in range(11):
         put(f"in/{number:02d}.jpg")
     ran = run("annotate", "in", *COLOURS, "--output", "out", "--batch-size", 2)
@@ -183,7 +183,7 @@ def test_numbers_go_on_through_operations(run, put, results, monkeypatch):
 
 
 def test_a_whole_number_of_operations_ends_without_an_empty_one(run, put, results, monkeypatch):
-    monkeypatch.setattr(validation, "MAX_ASYNC_IMAGES", 2)
+    monkeypatch.setattr(limits, "MAX_ASYNC_IMAGES", 2)
     for number in range(4):
         put(f"in/{number}.jpg")
     ran = run("annotate", "in", *COLOURS, "--output", "out", "--batch-size", 2)

@@ -15,7 +15,8 @@ from google.api_core import exceptions
 from google.cloud import vision_v1
 
 from tapetum.pipeline.fetch import MAX_FILE_BYTES
-from tapetum.vision.formats import MAX_PAGES, PDF
+from tapetum.vision.formats import PDF
+from tapetum.vision.limits import MAX_PAGES
 
 PAGES = Path(__file__).parents[2] / "examples" / "clients" / "pages.pdf"
 COLOURS = [{"type_": "IMAGE_PROPERTIES"}]

@@ -9,7 +9,7 @@ import json
 import httpx
 import pytest
 
-from tapetum.vision.validation import MAX_PAYLOAD
+from tapetum.vision.limits import MAX_PAYLOAD
 
 CALL = "/v1/images:annotate"
 

@@ -18,7 +18,7 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from tapetum.door.grpc import MAX_MESSAGE
 from tapetum.door.http1 import HEADER_BYTES
 from tapetum.identity.certificates import write_certificates
-from tapetum.vision.validation import MAX_PAYLOAD
+from tapetum.vision.limits import MAX_PAYLOAD
 
 PATIENCE = 30.0
 HEAD = b"GET /v1/operations HTTP/1.1\r\nHost: a\r\n"

@@ -18,9 +18,11 @@ from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.matching.local_features import LocalFeatures
 from tapetum.gallery.shipped.brands import Brand, Brands
 from tapetum.imaging.picture import Picture
+from tapetum.layout.page import layout
 from tapetum.recognisers.logos import FoundLogo, LogoRecogniser, Logos
 from tapetum.signals import Signals
 from tapetum.signals.context import RequestContext
+from tapetum.signals.page_layout import PageLayout
 from tapetum.signals.text import Line, Symbol, TextLines, Word
 
 OURS = Gallery("ours", Kind.LOGO)
@@ -78,7 +80,9 @@ NOTHING_FLAT = GlyphKeypoints(seen(), seen())
 
 def found(galleries, local=None, lines=None, project="", flat=None):
     picture = Picture(np.zeros((9, 9, 3), dtype=np.uint8), 900, 900)
-    signals = Signals([lines or text(), Keypoints(local or seen()), flat or NOTHING_FLAT])
+    lines = lines or text()
+    made = [lines, layout(lines.lines), Keypoints(local or seen()), flat or NOTHING_FLAT]
+    signals = Signals(made)
     recogniser = LogoRecogniser(galleries, BRANDS, SYMBOLS)
     return recogniser.recognise(picture, signals, RequestContext(project=project)).found
 
@@ -179,7 +183,7 @@ def test_a_word_mark_that_is_a_symbol_too_is_one_logo(galleries):
 def test_entries_added_later_are_found_too(galleries):
     recogniser = LogoRecogniser(galleries, BRANDS)
     picture = Picture(np.zeros((9, 9, 3), dtype=np.uint8), 900, 900)
-    signals = Signals([text(), Keypoints(seen(3)), NOTHING_FLAT])
+    signals = Signals([text(), PageLayout(), Keypoints(seen(3)), NOTHING_FLAT])
     assert recogniser.recognise(picture, signals).found == ()
     galleries.put(OURS, [(Entry("late", "Late"), [reference(3)])])
     assert [logo.name for logo in recogniser.recognise(picture, signals).found] == ["Late"]

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tapetum.features import Ask
 from tapetum.features.document_text import DocumentTextDetection
 from tapetum.features.text import TextDetection
-from tapetum.features.text_languages import Share
+from tapetum.layout.language_shares import Share
+from tapetum.layout.page import layout
 from tapetum.signals import Signals
-from tapetum.signals.text import Line, Symbol, TextLines, Word
+from tapetum.signals.page_layout import PageLayout
+from tapetum.signals.text import Line, Symbol, Word
 
 BREAKS = {0: "", 1: " ", 2: " ", 3: "\n", 4: "-\n", 5: "\n"}
 
@@ -61,7 +63,7 @@ def describe(
 ) -> Any:
     filled = response()
     for feature in features:
-        feature.describe(asked or ask(), Signals([TextLines(tuple(lines))]), filled)
+        feature.describe(asked or ask(), Signals([layout(lines)]), filled)
     return filled
 
 
@@ -86,7 +88,7 @@ POEM = [line("Roses are red", 10, 10), line("violets blue", 10, 38), line("far a
 def test_they_are_the_two_text_features() -> None:
     assert TEXT.type == vision_v1.Feature.Type.TEXT_DETECTION
     assert DOCUMENT.type == vision_v1.Feature.Type.DOCUMENT_TEXT_DETECTION
-    assert TEXT.needs == DOCUMENT.needs == (TextLines,)
+    assert TEXT.needs == DOCUMENT.needs == (PageLayout,)
 
 
 @pytest.mark.parametrize("feature", [TEXT, DOCUMENT])

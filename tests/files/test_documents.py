@@ -17,7 +17,8 @@ from tapetum.errors import BadImage, BrokenFile, ImageFailed, InvalidImageParame
 from tapetum.imaging.renderer import MAX_PAGE_PIXELS, MAX_PAGE_SIDE, full_size
 from tapetum.pipeline import documents
 from tapetum.pipeline.documents import MAX_FALLS, Document, Page, spooled
-from tapetum.vision.formats import GIF, MAX_PAGES, PDF, TIFF
+from tapetum.vision.formats import GIF, PDF, TIFF
+from tapetum.vision.limits import MAX_PAGES
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 from tapetum.detectors.colours import ColourDetector
 from tapetum.errors import FileLost, TaskStopped
 from tapetum.features.properties import ImageProperties
+from tapetum.identity.principal import Principal, Principals, Project
 from tapetum.pipeline import annotator as annotator_module
 from tapetum.pipeline.annotator import WINDOW, Annotator
 from tapetum.stores.router import Stores
@@ -132,6 +133,61 @@ def test_pages_a_file_lost_since_the_call_are_errors_in_their_place(annotator, t
     line = Heard()
     annotator.run(task(1, 4), line)
     assert line.shards == [(Shard(1, 2), 0), (Shard(3, 4), 2)]
+
+
+class CountingStores(Stores):
+    """Notes what was read, and as whom."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.reads: list[str] = []
+
+    def read(self, uri: str, limit: int) -> bytes:
+        self.reads.append(uri)
+        return super().read(uri, limit)
+
+
+@pytest.fixture
+def counted(annotator, tmp_path):
+    stores = CountingStores(tmp_path)
+    made = Annotator(stores, [ColourDetector()], [ImageProperties()])
+    yield made, stores
+    made.close()
+
+
+def test_tasks_of_one_file_fetch_it_once(counted, tmp_path):
+    made, stores = counted
+    for first in (1, 3, 5, 7, 9):
+        made.run(task(first, min(first + 1, 9)), Heard())
+    assert stores.reads == ["gs://in/a.pdf"]
+    assert len(written(tmp_path)) == 5
+
+
+def test_the_next_operation_sees_the_file_as_it_is_then(counted, tmp_path, make):
+    made, stores = counted
+    made.run(task(1, 2), Heard())
+    (tmp_path / "in" / "a.pdf").write_bytes(make.numbered(4))
+    made.run(task(1, 4, operation="another"), Heard())
+    assert stores.reads == ["gs://in/a.pdf"] * 2
+    answer = json.loads((tmp_path / "out" / "output-3-to-4.json").read_text())
+    assert answer["totalPages"] == 4
+
+
+def test_a_caller_is_not_given_a_file_that_was_fetched_for_another(annotator, tmp_path):
+    known = {
+        "ann": Principal("ann", Project("anns", ("gs://in", "gs://out"))),
+        "bea": Principal("bea", Project("beas", ("gs://out",))),
+    }
+    made = Annotator(
+        Stores(tmp_path),
+        [ColourDetector()],
+        [ImageProperties()],
+        principals=Principals(known, asked=True),
+    )
+    made.run(task(1, 2, principal="ann"), Heard())
+    with pytest.raises(FileLost, match="Error opening file"):  # even in the same operation
+        made.run(task(3, 4, principal="bea"), Heard())
+    made.close()
 
 
 def test_a_stopped_task_is_given_back(annotator, tmp_path):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.layout.page import Layout, layout
-from tapetum.layout.paragraphs import Break
+from tapetum.layout.page import layout
+from tapetum.signals.page_layout import Break, PageLayout
 from tapetum.signals.text import Line, Point, Quad, Symbol, Word
 
 SIZE = 20.0
@@ -398,8 +398,8 @@ def test_pieces_of_korean_are_words() -> None:
     assert read([line(0, 0, "한국어"), line(40, 0, "문장")]) == ["한국어 문장"]
 
 
-def test_without_lines_there_is_no_layout() -> None:
-    assert layout([]) is None
+def test_without_lines_there_are_no_blocks() -> None:
+    assert layout([]) == PageLayout()
 
 
 # --- whatever the lines are -------------------------------------------------------------------
@@ -497,7 +497,7 @@ def holds(quad: Quad, point: Point) -> bool:
 
 
 def test_thousands_of_lines_on_one_spot_are_survived() -> None:
-    found: Layout | None = layout([line(0, 0, "noise")] * 2000)
+    found = layout([line(0, 0, "noise")] * 2000)
 
     assert found is not None
     assert found.text.split() == ["noise"] * 2000

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from tapetum import wiring
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.imaging.decoding import decode
+from tapetum.layout import page
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.pipeline import image_sources
@@ -72,3 +75,24 @@ def test_all_features_together_decode_and_look_once(annotator, sessions, photos,
 def test_a_feature_runs_no_network_it_does_not_need(annotator, sessions, photos):
     answered(annotator, [(photos / "cat.jpg").read_bytes()], [7])  # colours
     assert sessions.runs() == {}
+
+
+def test_the_layout_of_a_page_is_made_once_for_everyone_who_reads_it(annotator, monkeypatch):
+    made = []
+
+    def counted(lines):
+        made.append([line.text for line in lines])
+        return frames(lines)
+
+    frames = page.frames
+    monkeypatch.setattr(page, "frames", counted)
+    file = io.BytesIO()
+    image = Image.new("RGB", (640, 240), "white")
+    font = ImageFont.load_default(72)
+    ImageDraw.Draw(image).text((40, 70), "WELCOME", fill="black", font=font)
+    image.save(file, "PNG")
+    answered(annotator, [file.getvalue()], [3, 5, 11])  # logos, text, documents
+    assert made == [["WELCOME"]]
+    made.clear()
+    answered(annotator, [file.getvalue()], [7])  # colours
+    assert made == []

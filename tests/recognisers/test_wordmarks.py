@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tapetum.gallery.shipped.brands import Brand, Brands
+from tapetum.layout.page import layout
 from tapetum.recognisers.wordmarks import wordmarks
-from tapetum.signals.text import Line, Symbol, TextLines, Word
+from tapetum.signals.text import Line, Symbol, Word
 
 BRANDS = Brands(
     [
@@ -33,11 +34,11 @@ def line(text, x, y, height=60, confidence=0.95) -> Line:
 
 
 def names(*lines, width=800, height=800):
-    return [mark.name for mark in wordmarks(TextLines(lines), BRANDS, width, height)]
+    return [mark.name for mark in wordmarks(layout(lines), BRANDS, width, height)]
 
 
 def test_a_large_name_by_itself_is_a_logo():
-    [mark] = wordmarks(TextLines((line("COCA-COLA", 50, 60),)), BRANDS, 800, 800)
+    [mark] = wordmarks(layout([line("COCA-COLA", 50, 60)]), BRANDS, 800, 800)
     assert mark.name == "Coca-Cola"
     assert mark.score == pytest.approx(0.95)
     assert mark.quad[0] == (50, 60)
@@ -68,7 +69,7 @@ def test_a_mention_in_a_paragraph_is_no_logo():
 
 
 def test_two_lines_make_one_name():
-    below = wordmarks(TextLines((line("UNDER", 50, 60), line("ARMOUR", 50, 130))), BRANDS, 800, 800)
+    below = wordmarks(layout([line("UNDER", 50, 60), line("ARMOUR", 50, 130)]), BRANDS, 800, 800)
     assert [mark.name for mark in below] == ["Under Armour"]
     assert below[0].quad[0] == (50, 60)
     assert below[0].quad[2][1] == 190
@@ -86,19 +87,19 @@ def test_a_name_with_more_around_it():
 
 
 def test_the_longer_name_wins():
-    [mark] = wordmarks(TextLines((line("STARBUCKS COFFEE", 20, 60),)), BRANDS, 900, 900)
+    [mark] = wordmarks(layout([line("STARBUCKS COFFEE", 20, 60)]), BRANDS, 900, 900)
     assert mark.name == "Starbucks"
     assert mark.quad[1][0] > 500
 
 
 def test_one_letter_misread_costs_score():
-    [mark] = wordmarks(TextLines((line("STARBUCK5", 20, 60),)), BRANDS, 900, 900)
+    [mark] = wordmarks(layout([line("STARBUCK5", 20, 60)]), BRANDS, 900, 900)
     assert mark.name == "Starbucks"
     assert mark.score < 0.9
 
 
 def test_an_ordinary_word_says_so():
-    [mark] = wordmarks(TextLines((line("TARGET", 20, 60),)), BRANDS, 900, 900)
+    [mark] = wordmarks(layout([line("TARGET", 20, 60)]), BRANDS, 900, 900)
     assert mark.is_word
 
 

@@ -29,7 +29,7 @@ from tapetum.errors import BrokenFile, FileNotReadable, SettingsError, TapetumEr
 from tapetum.ledger import OperationRecord
 from tapetum.observe.log import configure_logging
 from tapetum.stores.router import scheme_of
-from tapetum.vision import messages, validation
+from tapetum.vision import limits, messages
 from tapetum.wiring import Engine
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,8 @@ def add_to(commands: Any) -> None:
         help="folder for the results, or a prefix like gs://bucket/results/",
     )  # fmt: skip
     parser.add_argument(
-        "--batch-size", type=_number(validation.MIN_BATCH_SIZE, validation.MAX_BATCH_SIZE),
-        default=validation.DEFAULT_BATCH_SIZE, metavar="N", help="images per file (default: 20)",
+        "--batch-size", type=_number(limits.MIN_BATCH_SIZE, limits.MAX_BATCH_SIZE),
+        default=limits.DEFAULT_BATCH_SIZE, metavar="N", help="images per file (default: 20)",
     )  # fmt: skip
     parser.add_argument(
         "--max-results", type=_number(1, 2**31 - 1), default=0, metavar="N",
@@ -166,7 +166,7 @@ class _Job:
     def _start_next(self, uris: Iterator[str], names: list[str]) -> bool:
         """Start one operation, of the next images or of a file; ``False`` when nothing is left."""
         size: int = self.options.batch_size
-        wanted: int = validation.MAX_ASYNC_IMAGES // size * size  # whole shards
+        wanted: int = limits.MAX_ASYNC_IMAGES // size * size  # whole shards
         chunk = list(islice(self._images(uris), wanted))
         if chunk:
             request = self._request(chunk)

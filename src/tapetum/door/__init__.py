@@ -24,6 +24,8 @@ from tapetum.vision import messages
 
 log = logging.getLogger(__name__)
 
+#: Longest that a request may take to arrive, in seconds, at whatever door.
+MESSAGE_SECONDS = 120.0
 #: What a request and its caller are given to.
 Method = Callable[[Any, Principal], Awaitable[Any]]
 
@@ -72,6 +74,11 @@ async def answer(method: Method, request: Any, caller: Principal) -> Any:
     except Exception as error:
         log.exception("unexpected fault in %s", request.DESCRIPTOR.name)
         raise ServerFailed("A fault of this server; its log has the rest.") from error
+
+
+def late() -> InvalidRequest:
+    """Of a request that has not arrived within `MESSAGE_SECONDS`."""
+    return InvalidRequest(f"The request did not arrive within {MESSAGE_SECONDS:g} seconds.")
 
 
 def status_of(error: RequestError) -> Any:

@@ -9,8 +9,7 @@ from math import inf
 
 from starlette.requests import Request
 
-#: Longest that a request may take to arrive, in seconds.
-MESSAGE_SECONDS = 120.0
+from tapetum.door import MESSAGE_SECONDS
 
 
 async def arriving(request: Request, pace: float = inf) -> AsyncIterator[bytes]:

@@ -13,12 +13,12 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import DecodeError
 from grpc import aio
 
-from tapetum.door import Method, annotate_methods, answer, is_held, status_of
+from tapetum.door import MESSAGE_SECONDS, Method, annotate_methods, answer, is_held, late, status_of
 from tapetum.errors import InvalidRequest, RequestError
 from tapetum.identity.gate import Credentials, Gate
 from tapetum.operations.service import Service
 from tapetum.vision import messages
-from tapetum.vision.validation import MAX_PAYLOAD
+from tapetum.vision.limits import MAX_PAYLOAD
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 #: A protobuf message may carry as many image bytes as a JSON body, and some framing.
@@ -26,8 +26,6 @@ MAX_MESSAGE = MAX_PAYLOAD + 1024 * 1024
 #: Calls at once, of one connection and of all together.
 MAX_STREAMS = 100
 MAX_CALLS = 1000
-#: Longest that a request may take to arrive, in seconds.
-MESSAGE_SECONDS = 120.0
 
 
 def build(service: Service, gate: Gate) -> aio.Server:
@@ -121,9 +119,7 @@ async def _only(messages: Any) -> bytes:
             async for message in messages:
                 return bytes(message)
     except TimeoutError:
-        raise InvalidRequest(
-            f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."
-        ) from None
+        raise late() from None
     raise InvalidRequest("The call has no request message.")
 
 

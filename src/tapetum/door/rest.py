@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tapetum.door import Method, annotate_methods, answer, discovery, is_held, status_of
-from tapetum.door.bodies import MESSAGE_SECONDS, arriving
+from tapetum.door import Method, annotate_methods, answer, discovery, is_held, late, status_of
+from tapetum.door.bodies import arriving
 from tapetum.door.buckets import storage, uploads
 from tapetum.errors import InvalidRequest, OperationNotFound, RequestError, ServerFailed
 from tapetum.identity.gate import Credentials, Gate
@@ -30,7 +30,7 @@ from tapetum.ledger import OperationRecord
 from tapetum.operations.service import Service, operation_of
 from tapetum.stores.router import Stores
 from tapetum.vision import messages
-from tapetum.vision.validation import MAX_PAYLOAD
+from tapetum.vision.limits import MAX_PAYLOAD
 
 #: ``google.rpc.Code`` → (HTTP status, name).
 HTTP_OF_CODE: Mapping[int, tuple[int, str]] = {
@@ -276,9 +276,7 @@ async def _body(request: Request) -> bytes:
             if len(body) > MAX_PAYLOAD or (unpack is not None and unpack.unconsumed_tail):
                 raise _payload_too_large()
     except TimeoutError:
-        raise InvalidRequest(
-            f"The request did not arrive within {MESSAGE_SECONDS:g} seconds."
-        ) from None
+        raise late() from None
     except zlib.error as error:
         raise InvalidRequest("The body is not valid gzip.") from error
     except ClientDisconnect as error:

@@ -6,10 +6,9 @@ from typing import Any
 
 from tapetum.features import Ask
 from tapetum.features.text_annotation import annotate
-from tapetum.features.text_languages import Identify
-from tapetum.layout.page import layout
+from tapetum.layout.language_shares import Identify
 from tapetum.signals import Signals
-from tapetum.signals.text import TextLines
+from tapetum.signals.page_layout import PageLayout
 
 DOCUMENT_TEXT_DETECTION = 11
 """``google.cloud.vision.v1.Feature.Type``."""
@@ -20,16 +19,16 @@ class DocumentTextDetection:
     neither where there is no text. Replaces what TEXT_DETECTION has filled in."""
 
     type = DOCUMENT_TEXT_DETECTION
-    needs = (TextLines,)
+    needs = (PageLayout,)
 
     def __init__(self, identify: Identify) -> None:
         self._identify = identify
 
     def describe(self, ask: Ask, signals: Signals, response: Any) -> None:
         """Fill both fields of ``response``. `Ask.max_results` does not bound text."""
-        found = layout(signals.of(TextLines).lines)
-        if found is None:
+        page = signals.of(PageLayout)
+        if not page.blocks:
             return
         response.ClearField("text_annotations")
         response.ClearField("full_text_annotation")
-        annotate(found, ask, response, self._identify, confident=True)
+        annotate(page, ask, response, self._identify, confident=True)

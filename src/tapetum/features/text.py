@@ -6,10 +6,9 @@ from typing import Any
 
 from tapetum.features import Ask
 from tapetum.features.text_annotation import annotate
-from tapetum.features.text_languages import Identify
-from tapetum.layout.page import layout
+from tapetum.layout.language_shares import Identify
 from tapetum.signals import Signals
-from tapetum.signals.text import TextLines
+from tapetum.signals.page_layout import PageLayout
 
 TEXT_DETECTION = 5
 """``google.cloud.vision.v1.Feature.Type``."""
@@ -24,7 +23,7 @@ class TextDetection:
     """
 
     type = TEXT_DETECTION
-    needs = (TextLines,)
+    needs = (PageLayout,)
 
     def __init__(self, identify: Identify) -> None:
         self._identify = identify
@@ -33,9 +32,9 @@ class TextDetection:
         """Fill both fields of ``response``."""
         if response.HasField("full_text_annotation"):
             return
-        found = layout(signals.of(TextLines).lines)
-        if found is None:
+        page = signals.of(PageLayout)
+        if not page.blocks:
             return
         parameters = ask.image_context.text_detection_params
         confident = bool(parameters.enable_text_detection_confidence_score)
-        annotate(found, ask, response, self._identify, confident=confident)
+        annotate(page, ask, response, self._identify, confident=confident)

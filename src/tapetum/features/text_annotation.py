@@ -1,7 +1,7 @@
 """The page, block, paragraph, word, symbol tree of Vision's ``TextAnnotation``, and its flat twin.
 
 ``full_text_annotation.text`` is made of symbols and breaks only: each word's symbols, and after
-each word what its last symbol's break stands for (`tapetum.layout.paragraphs.Break`).
+each word what its last symbol's break stands for (`tapetum.signals.page_layout.Break`).
 Languages are said of blocks and of the page, never of single words. The confidence of a symbol is
 the recogniser's; that of a word, paragraph, block or page is the mean over its symbols.
 """
@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tapetum.features import Ask
-from tapetum.features.text_languages import Identify, Share, spoken
-from tapetum.layout.page import Block, Layout, Paragraph
-from tapetum.layout.paragraphs import Break, Piece
+from tapetum.layout.language_shares import Identify, Share, spoken
+from tapetum.signals.page_layout import Block, Break, PageLayout, Paragraph, Piece
 from tapetum.signals.text import Quad, Symbol
 
 TEXT, TABLE = 1, 2
@@ -22,7 +21,7 @@ TEXT, TABLE = 1, 2
 
 
 def annotate(
-    layout: Layout, ask: Ask, response: Any, identify: Identify, *, confident: bool
+    layout: PageLayout, ask: Ask, response: Any, identify: Identify, *, confident: bool
 ) -> None:
     """Write ``layout`` into the two fields of ``response``, which must be unset.
 

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import logging
-import os
 import re
 import secrets
 from dataclasses import asdict, dataclass
@@ -18,11 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tapetum.errors import SettingsError, Unauthenticated
+from tapetum.identity.secret_files import PRIVATE, replace
 
 log = logging.getLogger(__name__)
 
 _KEY = re.compile(r"tapetum_(?P<id>[0-9a-f]{8})_[A-Za-z0-9_-]{43}")
-_PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +107,7 @@ def _read(path: Path) -> dict[str, KeyRecord]:
 
 
 def _write(path: Path, records: dict[str, KeyRecord]) -> None:
-    """Replace the file whole; nobody but its owner reads it, not even meanwhile."""
+    """Replace the file; nobody but its owner reads it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     text = json.dumps({"keys": [asdict(record) for record in records.values()]}, indent=1)
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    staged.replace(path)
+    replace(path, f"{text}\n".encode(), PRIVATE)

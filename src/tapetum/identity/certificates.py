@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tapetum.errors import SettingsError
+from tapetum.identity.secret_files import PRIVATE, PUBLIC, replace
 
 AUTHORITY_DAYS = 3650
 #: Longer than this, some clients refuse a server's certificate.
@@ -31,7 +31,6 @@ SERVER_DAYS = 825
 #: A Java trust store must have a password. It holds nothing secret.
 TRUST_STORE_PASSWORD = "changeit"  # noqa: S105
 
-_PRIVATE, _PUBLIC = 0o600, 0o644
 _LABEL = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 _HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*\.?")
 #: Clocks of clients may be behind.
@@ -84,12 +83,12 @@ def write_certificates(folder: Path, hosts: list[str]) -> CertificateFiles:
             authority, authority_key = _read_authority(files)
         else:
             authority, authority_key = _make_authority()
-            _write(files.authority_key, _key_pem(authority_key), _PRIVATE)
-            _write(files.authority, authority.public_bytes(Encoding.PEM), _PUBLIC)
+            replace(files.authority_key, _key_pem(authority_key), PRIVATE)
+            replace(files.authority, authority.public_bytes(Encoding.PEM), PUBLIC)
         server, server_key = _make_server(names, hosts[0], authority, authority_key)
-        _write(files.server_key, _key_pem(server_key), _PRIVATE)
-        _write(files.server, server.public_bytes(Encoding.PEM), _PUBLIC)
-        _write(files.trust_store, _java_trust_store(authority), _PUBLIC)
+        replace(files.server_key, _key_pem(server_key), PRIVATE)
+        replace(files.server, server.public_bytes(Encoding.PEM), PUBLIC)
+        replace(files.trust_store, _java_trust_store(authority), PUBLIC)
     except OSError as error:
         raise SettingsError(f"The certificates cannot be written: {error}.") from error
     return files
@@ -192,13 +191,3 @@ def _java_trust_store(authority: x509.Certificate) -> bytes:
 def _key_pem(key: Any) -> bytes:
     pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return pem
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace the file whole; a private one is so from its first byte on."""
-    staged = path.with_name(f".{path.name}.new")
-    staged.unlink(missing_ok=True)
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    staged.replace(path)

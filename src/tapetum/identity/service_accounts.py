@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
 from tapetum.errors import SettingsError
+from tapetum.identity.secret_files import PRIVATE, PUBLIC, create
 
 _ADDRESS = re.compile(r"[A-Za-z0-9._-]{1,100}@[A-Za-z0-9.-]{1,100}")
-_PRIVATE, _PUBLIC = 0o600, 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,12 @@ def write_service_account(folder: Path, address: str, project: str) -> ServiceAc
     files = ServiceAccountFiles(folder / f"{address}.json", folder / f"{address}.jwks.json")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(files.public, json.dumps(jwks, indent=1), _PUBLIC)
-        _write(files.secret, json.dumps(secret, indent=1), _PRIVATE)
+        create(files.public, _json(jwks), PUBLIC)
+        create(files.secret, _json(secret), PRIVATE)
     except OSError as error:
         raise SettingsError(f"The service account cannot be written: {error}.") from error
     return files
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
+def _json(tree: dict[str, Any]) -> bytes:
+    return (json.dumps(tree, indent=1) + "\n").encode()

@@ -20,11 +20,10 @@ from PIL import Image
 from tapetum.errors import BadImage, ImageTooLarge
 from tapetum.imaging.picture import Picture
 from tapetum.imaging.pixel_budget import PixelBudget
+from tapetum.vision.limits import MAX_PIXELS
 
 log = logging.getLogger(__name__)
 
-#: Largest picture, in pixels (Google: 75 megapixels).
-MAX_PIXELS = 75_000_000
 #: Decoders that may see bytes from outside, by Pillow's names. Everything else is no image.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "ICO")
 #: Pictures of more pixels than this are decoded one at a time, so that memory is bounded by

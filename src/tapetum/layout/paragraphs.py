@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from itertools import pairwise
 from statistics import median
 
@@ -18,6 +17,7 @@ from tapetum.layout.blocks import CLOSE
 from tapetum.layout.frame import Slab
 from tapetum.layout.rows import Row, gap
 from tapetum.layout.words import writes_spaces
+from tapetum.signals.page_layout import Break, Piece
 from tapetum.signals.text import Word
 
 LOOSE = 1.25
@@ -39,33 +39,6 @@ SURE = 1.0
 HYPHENS = frozenset("-\u00ad\u2010")
 
 _BULLET = re.compile(r"[•·▪■○●◦‣*–-]|\(?(\d{1,3}|[A-Za-z])[.)]")
-
-
-class Break(IntEnum):
-    """What follows a word. The numbers are Vision's ``DetectedBreak.BreakType``."""
-
-    NONE = 0
-    SPACE = 1
-    SURE_SPACE = 2
-    WRAP = 3  # EOL_SURE_SPACE: the line ends, the paragraph goes on
-    HYPHEN = 4  # the line ends within a word
-    END = 5  # LINE_BREAK: the paragraph ends
-
-    @property
-    def text(self) -> str:
-        return ("", " ", " ", "\n", "-\n", "\n")[self]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A word in its place. The hyphen of a `Break.HYPHEN` is not among the word's symbols."""
-
-    word: Word
-    end: Break
-
-    @property
-    def text(self) -> str:
-        return self.word.text + self.end.text
 
 
 def pieces_of_paragraphs(block: Sequence[Row]) -> Iterator[tuple[Piece, ...]]:

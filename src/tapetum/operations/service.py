@@ -33,7 +33,7 @@ from tapetum.pipeline.documents import open_document
 from tapetum.signals.context import RequestContext
 from tapetum.stores.router import Stores
 from tapetum.tasks.plan import Task, task_bounds
-from tapetum.vision import messages, validation
+from tapetum.vision import limits, messages, validation
 from tapetum.vision.formats import GIF
 
 P = ParamSpec("P")
@@ -117,7 +117,7 @@ class Service:
         validation.check_files(request, sync=True)
         project, _ = self._project_of(request.parent, caller)
         part = request.requests[0].SerializeToString()
-        with self._quotas.holding(caller, validation.MAX_SYNC_PAGES, len(part)):
+        with self._quotas.holding(caller, limits.MAX_SYNC_PAGES, len(part)):
             context = RequestContext(caller.name, project)
             answer = await asyncio.wrap_future(self._executor.annotate_file(part, context))
         response = messages.AnnotateFileResponse.FromString(answer)

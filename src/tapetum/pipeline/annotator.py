@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from itertools import islice
@@ -25,15 +26,16 @@ from tapetum.features import Ask, Feature
 from tapetum.identity.principal import Principals
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, shards
-from tapetum.pipeline.documents import Document, open_document
+from tapetum.pipeline.documents import Document, fetched, open_document
 from tapetum.pipeline.image_sources import ImageSource, PageSource, Source
+from tapetum.pipeline.spool import Spool
 from tapetum.recognisers import Recogniser
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.stores.router import Stores
 from tapetum.tasks.lease import Lease
 from tapetum.tasks.plan import Shard, Task
-from tapetum.vision import messages, validation
+from tapetum.vision import limits, messages, validation
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +103,7 @@ class Annotator:
         self._recognisers = {k: by_signal[k] for k in order.static_order() if k in by_signal}
         self._features = {feature.type: feature for feature in features}
         self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
+        self._spool = Spool()
 
     def run(self, task: Task, lease: Lease) -> None:
         """Write every shard of ``task`` that is not written yet, in order.
@@ -137,7 +140,7 @@ class Annotator:
         try:
             with open_document(asked.input_config, caller.stores) as document:
                 pages = _pages(
-                    asked, document, document.numbers(asked.pages, validation.MAX_SYNC_PAGES)
+                    asked, document, document.numbers(asked.pages, limits.MAX_SYNC_PAGES)
                 )
                 response.responses.extend(self._answers(pages, WINDOW, caller))
                 response.total_pages = document.pages
@@ -146,18 +149,13 @@ class Annotator:
         return bytes(response.SerializeToString())
 
     def close(self) -> None:
-        """End the threads that fetch."""
+        """End the threads that fetch and let go of the files they fetched."""
         self._fetchers.shutdown(cancel_futures=True)
+        self._spool.close()
 
     def _run_file(self, task: Task, lease: Lease) -> None:
         asked = messages.AnnotateFileRequest.FromString(task.requests)
-        try:
-            document = open_document(asked.input_config, self._stores_of(task.principal))
-        except UrlNotAvailable as error:
-            raise StoreUnavailable(error.message) from error
-        except ImageError as error:
-            raise FileLost(error) from error
-        with document:
+        with self._document_of(task, asked.input_config) as document:
             pages = _pages(asked, document, range(task.first + task.done, task.last + 1))
             for shard, answers in self._shards(task, pages, lease):
                 response = _file_response(asked)
@@ -165,6 +163,22 @@ class Annotator:
                 if task.api_version in messages.WITH_TOTAL_PAGES:
                     response.total_pages = document.pages
                 self._write(task, shard, response, lease)
+
+    @contextmanager
+    def _document_of(self, task: Task, config: Any) -> Iterator[Document]:
+        """The file of ``task``, fetched once for all of its operation's tasks in this process."""
+        principal = self._principals.named(task.principal)
+        stores, uri = self._stores.seen_by(principal), fetch.uri_of_file(config)
+        key = (task.operation, principal, uri or task.file)
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(self._spool.using(key, lambda: fetched(config, stores)))
+                document = stack.enter_context(Document(file, config.mime_type, uri))
+            except UrlNotAvailable as error:
+                raise StoreUnavailable(error.message) from error
+            except ImageError as error:
+                raise FileLost(error) from error
+            yield document
 
     def _shards(
         self, task: Task, sources: Sequence[Source], lease: Lease

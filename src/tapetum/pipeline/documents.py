@@ -26,7 +26,8 @@ from tapetum.errors import BadImage, BrokenFile, ImageFailed, InvalidImageParame
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch
 from tapetum.stores.router import Stores
-from tapetum.vision.formats import FORMATS, HEAD, MAX_PAGES, PDF, is_pdf
+from tapetum.vision.formats import FORMATS, HEAD, PDF, is_pdf
+from tapetum.vision.limits import MAX_PAGES, MAX_PIXELS
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ CPU_SECONDS = 30
 PATIENCE = 120.0
 #: A file whose pages have stopped this many children is not tried any further.
 MAX_FALLS = 3
-
-_MOST_PIXELS = 75_000_000
 
 #: Of files read at the same time, each in memory until it is in its temporary file.
 _reading = threading.Semaphore(2)
@@ -148,7 +147,7 @@ class Document:
         width, height = size["width"], size["height"]
         made = _page_answer(child.ask(side=side_for(width, height)))
         rows, columns = made["rows"], made["columns"]
-        if not 0 < rows * columns <= _MOST_PIXELS:  # what took over the child is not believed
+        if not 0 < rows * columns <= MAX_PIXELS:  # what took over the child is not believed
             raise _Fallen
         pixels = np.frombuffer(child.read(rows * columns * 3), np.uint8)
         picture = Picture(pixels.reshape(rows, columns, 3), width, height)
@@ -175,9 +174,13 @@ def open_document(config: Any, stores: Stores) -> Document:
 
     Raises `BrokenFile` as `Document` does, another `ImageError` when it cannot be read.
     """
+    return Document(fetched(config, stores), config.mime_type, fetch.uri_of_file(config))
+
+
+def fetched(config: Any, stores: Stores) -> IO[bytes]:
+    """The file an ``InputConfig`` message means, as a temporary one. Raises `ImageError`."""
     with _reading:
-        file = spooled(fetch.fetch_file(config, stores))
-    return Document(file, config.mime_type, fetch.uri_of_file(config))
+        return spooled(fetch.fetch_file(config, stores))
 
 
 def spooled(content: bytes) -> IO[bytes]:

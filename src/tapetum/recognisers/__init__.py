@@ -1,7 +1,8 @@
 """Recognisers: signals and galleries → signal.
 
 A *recogniser* is a detector that builds on signals others have made: what is looked up in a
-gallery (`tapetum.gallery`) needs the embedding, the lines of text or the like first.
+gallery (`tapetum.gallery`) needs the embedding, the lines of text or the like first; the layout of
+a page needs its lines.
 """
 
 from __future__ import annotations

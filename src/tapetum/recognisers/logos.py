@@ -24,6 +24,7 @@ from tapetum.imaging.picture import Picture
 from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
+from tapetum.signals.page_layout import PageLayout
 from tapetum.signals.text import TextLines
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class LogoRecogniser:
     """
 
     signal = Logos
-    needs = (TextLines, Keypoints, GlyphKeypoints)
+    needs = (TextLines, PageLayout, Keypoints, GlyphKeypoints)
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class LogoRecogniser:
             *self._flat_symbols(signals.of(GlyphKeypoints), signals.of(TextLines)),
         ]
         named = {key(symbol.name) for symbol in symbols}
-        marks = wordmarks(signals.of(TextLines), self._brands, picture.width, picture.height)
+        marks = wordmarks(signals.of(PageLayout), self._brands, picture.width, picture.height)
         words = [
             FoundLogo(mark.name, "", mark.score, mark.quad)
             for mark in marks

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tapetum.gallery.shipped.brands import Brands, key
-from tapetum.layout.page import layout
-from tapetum.signals.text import Line, Point, Quad, TextLines
+from tapetum.signals.page_layout import PageLayout
+from tapetum.signals.text import Line, Point, Quad
 
 LEAST_SHARE = 0.03
 """Of the picture's shorter side: lettering less high than this is small print."""
@@ -50,10 +50,10 @@ class _Span:
     whole: bool  # all of its line or lines
 
 
-def wordmarks(text: TextLines, brands: Brands, width: int, height: int) -> list[Wordmark]:
+def wordmarks(page: PageLayout, brands: Brands, width: int, height: int) -> list[Wordmark]:
     """The word-marks of a picture of ``width×height``, no two at the same place, best first."""
     least = LEAST_SHARE * min(width, height)
-    lines = [line for line in _isolated(text.lines) if _height(line.quad) >= least]
+    lines = [line for line in _isolated(page) if _height(line.quad) >= least]
     found = []
     for span in _spans(lines):
         named = brands.named(span.text)
@@ -71,12 +71,11 @@ def wordmarks(text: TextLines, brands: Brands, width: int, height: int) -> list[
     return sorted(kept, key=lambda mark: -mark.score)
 
 
-def _isolated(lines: Sequence[Line]) -> list[Line]:
+def _isolated(page: PageLayout) -> list[Line]:
     """The lines of short blocks."""
-    page = layout(lines)
     return [
         line
-        for block in (page.blocks if page else ())
+        for block in page.blocks
         if sum(len(line.words) for line in block.lines) <= MOST_WORDS
         for line in block.lines
     ]

@@ -20,6 +20,7 @@ from tapetum.errors import (
     SettingsError,
     StoreUnavailable,
 )
+from tapetum.observe.redaction import said, secrets_of, shown_url
 from tapetum.stores import check_key, check_prefix
 
 #: obstore's own patience (10 retries, 3 minutes) is too long for one image of a batch.
@@ -34,11 +35,9 @@ _RETRIES: Any = {
 }
 _TIMEOUTS: Any = {"timeout": "60s", "connect_timeout": "10s"}
 
-_SECRET_OPTION = re.compile("key|secret|token|password|sas|credential", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
 _STATUS_NOT_FOUND = re.compile(r"status code: 404\b")
 _STATUS_FORBIDDEN = re.compile(r"status code: 40[13]\b")
-_QUERY = re.compile(r"\?[^\s\"]*")
 
 
 class CloudStore:
@@ -53,10 +52,8 @@ class CloudStore:
         plain = any(value.startswith("http://") for value in options.values())
         client: Any = {**_TIMEOUTS, "allow_http": plain}
         config: Any = dict(options)
-        self._secrets = [
-            value for name, value in options.items() if value[3:] and _SECRET_OPTION.search(name)
-        ]
-        shown = _QUERY.sub("", _USER.sub("", url))
+        self._secrets = secrets_of(options)
+        shown = shown_url(url)
         if any(_USER.search(text) for text in (url, *options.values())):
             raise SettingsError(
                 f"The store {shown} has a user name or password in a URL; give them as options of "
@@ -118,8 +115,5 @@ class CloudStore:
             raise StoreUnavailable(f"{key}: {self._said(error)}") from error
 
     def _said(self, error: Exception) -> str:
-        """The first line of obstore's text, the one for people, without anything secret."""
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        for secret in self._secrets:
-            line = line.replace(secret, "***")
-        return _QUERY.sub("", line)[:300]
+        """The first line of obstore's text, without anything secret."""
+        return said(error, self._secrets)[:300]

@@ -22,6 +22,7 @@ from tapetum.errors import (
     ObjectTooLarge,
     StoreUnavailable,
 )
+from tapetum.observe.redaction import shown_url
 
 #: Seconds for a whole download, redirects included, and for each wait for the next bytes.
 TOTAL_SECONDS = 60.0
@@ -29,8 +30,6 @@ STEP_SECONDS = 10.0
 MAX_REDIRECTS = 5
 
 _until: ContextVar[float] = ContextVar("_until")
-_USER = re.compile(r"(?<=//)[^/]*@")
-_QUERY = re.compile(r"[?#].*", re.S)  # signatures and tokens are there
 #: Types a body may have; of others it is not read.
 _TYPE = re.compile(r"image/.*|(application|binary)/octet-stream|application/pdf|", re.IGNORECASE)
 
@@ -77,7 +76,7 @@ class WebStore:
     def get(self, url: str, limit: int) -> bytes:
         """The body behind ``url``, at most ``limit`` bytes of it."""
         _until.set(time.monotonic() + TOTAL_SECONDS)
-        name = _QUERY.sub("", _USER.sub("", url))
+        name = shown_url(url)
         try:
             return self._get(url, name, limit)
         except _AddressRefused as error:

@@ -15,9 +15,6 @@ FORMATS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {
 #: Bytes at the beginning of a file in which its format shows.
 HEAD = 1024
 
-#: Pages of a file (Google: 2000).
-MAX_PAGES = 2000
-
 
 def is_pdf(content: bytes) -> bool:
     """Whether ``content`` begins as a PDF does."""

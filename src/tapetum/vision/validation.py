@@ -1,4 +1,4 @@
-"""The limits of the API and every check of a request's arguments.
+"""Every check of a request's arguments.
 
 `RULES` and `FILE_RULES` are the tables of what makes a whole call fail; each row names the field
 it is about.
@@ -16,17 +16,18 @@ from tapetum.errors import FieldViolation, InvalidImageParameter, InvalidRequest
 from tapetum.layout.scripts import hinted
 from tapetum.vision import messages
 from tapetum.vision.formats import FORMATS
+from tapetum.vision.limits import (
+    DEFAULT_BATCH_SIZE,
+    DEFAULT_MAX_RESULTS,
+    MAX_ASYNC_FILES,
+    MAX_ASYNC_IMAGES,
+    MAX_BATCH_SIZE,
+    MAX_SYNC_FILES,
+    MAX_SYNC_IMAGES,
+    MAX_SYNC_PAGES,
+    MIN_BATCH_SIZE,
+)
 
-MAX_ASYNC_IMAGES = 2000
-MAX_SYNC_IMAGES = 16
-MIN_BATCH_SIZE, DEFAULT_BATCH_SIZE, MAX_BATCH_SIZE = 1, 20, 100
-DEFAULT_MAX_RESULTS = 10
-MAX_SYNC_FILES = 1
-#: Google names no limit. All files are opened before the call is answered.
-MAX_ASYNC_FILES = 100
-MAX_SYNC_PAGES = 5
-#: Largest request, in bytes, at either door.
-MAX_PAYLOAD = 41_943_040
 #: The features that `text_languages` are for.
 TEXT_FEATURES = (messages.Feature.TEXT_DETECTION, messages.Feature.DOCUMENT_TEXT_DETECTION)
 #: Characters of a hint that an error repeats.

@@ -22,12 +22,12 @@ from tapetum.errors import GalleryBroken
 from tapetum.gallery import Gallery, Kind
 from tapetum.gallery.backends.lance_rows import LIST, ROWS, VERSION, id_of
 from tapetum.gallery.backends.rules import exists, no_gallery
+from tapetum.observe.redaction import said, secrets_of
 
 #: On object storage, how long a process goes without asking what others have changed.
 _STALE = timedelta(seconds=5)
 _TIMEOUTS = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4"}
 _LONGEST = 300  # of what LanceDB says, characters
-_SECRET = re.compile("key|secret|token|password|sas|credential", re.IGNORECASE)
 _SOURCE = re.compile(r",? ?(location: Location \{.*|\S*\.rs:\d+(:\d+)?)")
 
 #: What LanceDB raises, which has no errors of its own.
@@ -43,7 +43,7 @@ class LancePlace:
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         self._url = url
-        self._secrets = [value for name, value in options.items() if _SECRET.search(name)]
+        self._secrets = secrets_of(options)
         self._lock = threading.Lock()
         self._tables: dict[str, Any] = {}
         self._listed: tuple[int, dict[Gallery, str]] = -1, {}
@@ -146,7 +146,4 @@ class LancePlace:
 
     def said(self, error: Exception) -> str:
         """What LanceDB says, without where in its sources and without secrets."""
-        said = _SOURCE.sub("", (str(error).splitlines() or [type(error).__name__])[0])
-        for secret in self._secrets:
-            said = said.replace(secret, "***")
-        return said[:_LONGEST]
+        return _SOURCE.sub("", said(error, self._secrets))[:_LONGEST]

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import psycopg
@@ -30,6 +29,7 @@ from tapetum.gallery.backends.search import FEWEST, FLAT_ROWS, OVERFETCH
 from tapetum.gallery.backends.sql import Answer, SqlGalleries, number_of
 from tapetum.gallery.matching.flat import each_once
 from tapetum.gallery.matching.pdq import LEAST_QUALITY
+from tapetum.observe.redaction import said, shown_url
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class PostgresqlGalleries(SqlGalleries):
 
     def __init__(self, url: str, model: str) -> None:
         super().__init__(model)
-        self._url, self._shown = url, _shown(url)
+        self._url, self._shown = url, shown_url(url)
         self._idle: list[psycopg.Connection[Any]] = []
         self._lock = threading.Lock()
         self._session = ""
@@ -297,10 +297,4 @@ def _spelled(statement: str) -> bytes:
 
 def _line(error: Exception) -> str:
     """The first line of what PostgreSQL says."""
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def _shown(url: str) -> str:
-    """``url`` without what must not be shown: user, password, options."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return said(error).rstrip(".")
