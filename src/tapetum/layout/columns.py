@@ -17,6 +17,7 @@ from itertools import chain, groupby, islice, pairwise
 from statistics import median
 
 from tapetum.layout.frame import Slab
+from tapetum.layout.scripts import FIRST_OF_EAST_ASIA
 
 PROSE = 8.0
 """A line of prose is at least this many times as long as it is high; a price is not."""
@@ -93,7 +94,7 @@ def are_running_text(one: Sequence[Slab], other: Sequence[Slab]) -> bool:
 def is_wordy(slab: Slab) -> bool:
     """Whether the line has at least three letters, one of a script that writes words in one."""
     letters = [character for character in slab.line.text if character.isalpha()]
-    return len(letters) >= 3 or any(ord(letter) >= 0x2E80 for letter in letters)
+    return len(letters) >= 3 or any(letter >= FIRST_OF_EAST_ASIA for letter in letters)
 
 
 def _cut(slabs: list[Slab], depth: int) -> Iterator[list[Slab]]:

@@ -50,6 +50,13 @@ _FIRSTS = [first for first, _, _ in _RANGES]
 
 RIGHT_TO_LEFT = frozenset({"Arabic", "Hebrew"})
 
+#: From this share of kana among its Chinese characters and kana, all of a text is Japanese: a
+#: heading may hold none.
+KANA_SHARE = 0.05
+
+#: The first letter of the scripts of East Asia: one of them may be a word.
+FIRST_OF_EAST_ASIA = "\u2e80"
+
 
 @dataclass(frozen=True, slots=True)
 class KnownLanguage:
@@ -124,13 +131,14 @@ _EXTENSION = re.compile(r"-[a-z0-9]-.*", re.DOTALL)
 
 def script_of(character: str) -> str:
     """The script of a letter or of a mark on one; empty for everything else."""
-    if unicodedata.category(character)[0] not in "LM":
-        return ""
+    return block_of(character) if unicodedata.category(character)[0] in "LM" else ""
+
+
+def block_of(character: str) -> str:
+    """The script whose blocks hold ``character``, letter or not; empty for all others."""
     code = ord(character)
     at = bisect_right(_FIRSTS, code) - 1
-    if at < 0 or code > _RANGES[at][1]:
-        return ""
-    return _RANGES[at][2]
+    return _RANGES[at][2] if at >= 0 and code <= _RANGES[at][1] else ""
 
 
 def scripts_in(text: str) -> Counter[str]:

@@ -18,6 +18,7 @@ from tapetum.gallery.matching.local_features import LocalFeatures, Match, verifi
 from tapetum.imaging.picture import Picture
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
+from tapetum.signals.text import Point
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,6 @@ keypoints of one façade often find a few of another's."""
 
 PLAIN = 60
 """Keypoints after which no further reference image of that landmark is compared."""
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

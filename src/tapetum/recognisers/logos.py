@@ -25,7 +25,7 @@ from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.signals.page_layout import PageLayout
-from tapetum.signals.text import TextLines
+from tapetum.signals.text import Point, TextLines
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +58,6 @@ LEAST_VOTES = 5
 
 MOST_KEYPOINTS = 200_000
 """Of one gallery's reference images together: with many of them, fewer of each are compared."""
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

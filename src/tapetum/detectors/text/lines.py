@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.models.session import Sessions
+from tapetum.signals.quads import weighted_median
 
 NETWORK = "ppocr-v6-detector"
 
@@ -235,7 +236,8 @@ def reading_order(quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float
         return list(quads)
     corners = np.stack(quads).astype(np.float64)
     along = corners[:, 1] - corners[:, 0]
-    angle = _weighted_median(np.arctan2(along[:, 1], along[:, 0]), np.hypot(*along.T))
+    angles, lengths = np.arctan2(along[:, 1], along[:, 0]), np.hypot(*along.T)
+    angle = weighted_median(angles.tolist(), lengths.tolist())
     cosine, sine = np.cos(angle), np.sin(angle)
     centres = corners.mean(axis=1) @ np.array([[cosine, -sine], [sine, cosine]])
     heights = np.hypot(*(corners[:, 3] - corners[:, 0]).T)
@@ -255,9 +257,3 @@ def reading_order(quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float
         placed.update(row)
         order += sorted(row, key=lambda i: (centres[i, 0], centres[i, 1]))
     return [quads[i] for i in order]
-
-
-def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])

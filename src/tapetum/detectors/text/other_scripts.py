@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapetum.detectors.text.quads import Quad, size
 from tapetum.detectors.text.recognition import Reading
 from tapetum.detectors.text.script_line import (
     DOUBTFUL_DENSITY,
@@ -22,7 +23,6 @@ from tapetum.detectors.text.script_line import (
     ModelReader,
     Pixels,
     Placed,
-    Quad,
     ScriptLine,
     quality,
     text_of,
@@ -180,7 +180,7 @@ class ScriptReader:
         """
         models = _by_tesseract(hints) if hints else PROBED
         page = _Page(self._reader, pixels, [])
-        page.lines = [ScriptLine(pixels, quad, None, *_size(quad)) for quad in quads]
+        page.lines = [ScriptLine(pixels, quad, None, *size(quad)) for quad in quads]
         lines = page.telling(range(len(quads)), FEWER_PROBES)
         sums: dict[str, list[float]] = {}
         for at in lines:
@@ -330,9 +330,3 @@ def _is_accepted(
         and own >= max(FEWEST_LETTERS, len(symbols) / 2)
         and quality(symbols, language) >= least
     )
-
-
-def _size(quad: Quad) -> tuple[float, float]:
-    """Width and height of ``quad`` as its corners say, at least 1 pixel."""
-    top, side = quad[1] - quad[0], quad[3] - quad[0]
-    return max(1.0, float(np.hypot(*top))), max(1.0, float(np.hypot(*side)))

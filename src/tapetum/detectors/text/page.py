@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from tapetum.detectors.text.lines import LineFinder, input_size
 from tapetum.detectors.text.orientation import Orientation, page_orientation, sideways, upright
 from tapetum.detectors.text.other_scripts import Found, ScriptReader
+from tapetum.detectors.text.quads import Quad
 from tapetum.detectors.text.recognition import LineReader, Reading
 
 Pixels = NDArray[np.uint8]
-Quad = NDArray[np.float32]
 
 FEW = 3
 """Lines up to which a picture has its surroundings looked at in other positions: a sign or two,

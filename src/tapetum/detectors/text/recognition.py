@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.detectors.text.characters import COLUMN, LINE_HEIGHT, Character, Peak, words_of
+from tapetum.detectors.text.quads import extent
 from tapetum.detectors.text.vertical import may_be_vertical, stood_up
 from tapetum.errors import ModelError
 from tapetum.models.session import Sessions
@@ -84,7 +85,7 @@ class LineReader:
         stands on its head: that is a question for a whole page, single lines often answer it wrong.
         Raises `tapetum.errors.ModelError` when the network does not fit its list of characters.
         """
-        width, height = _extent(quad)
+        width, height = extent(quad)
         if height < TALL * width:
             return self._read(pixels, quad)
         turned = self._read(pixels, np.roll(quad, -1, axis=0))
@@ -132,15 +133,9 @@ def padded_width(width: int) -> int:
     return max(NARROWEST, width + -width % step)
 
 
-def _extent(quad: NDArray[np.float32]) -> tuple[float, float]:
-    """Width and height of a quadrilateral, in its own pixels, at least 1: the longer of two."""
-    top, right, bottom, left = (np.hypot(*(quad[i] - quad[(i + 1) % 4])) for i in range(4))
-    return max(1.0, float(max(top, bottom))), max(1.0, float(max(left, right)))
-
-
 def _straighten(pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The line as ``uint8`` RGB ``48×W×3``; what lies outside the picture repeats its border."""
-    exact_width, exact_height = _extent(quad)
+    exact_width, exact_height = extent(quad)
     width, height = round(exact_width), round(exact_height)
     # Pixel centres sit at half coordinates, warpPerspective counts from the centre of the first.
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.text.quads import Quad, extent
 from tapetum.detectors.text.recognition import TALL, Reading
 from tapetum.layout.scripts import KnownLanguage, script_of
 from tapetum.models.tesseract import Glyph, Tesseract
@@ -46,7 +47,6 @@ LONGEST_LINE = 6400
 """Pixels; longer lines are squeezed."""
 
 Pixels = NDArray[np.uint8]
-Quad = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class ScriptLine:
         """The line of ``quad`` as `LineFinder` gives it. A tall one that PP-OCR made nothing of is
         taken to be turned clockwise, as PP-OCR takes it."""
         quad = quad if reading is None else reading.quad
-        width, height = _extent(quad)
+        width, height = extent(quad)
         if reading is None and height >= TALL * width:
             return cls(pixels, np.roll(quad, -1, axis=0), reading, height, width)
         return cls(pixels, quad, reading, width, height)
@@ -176,12 +176,6 @@ def quality(symbols: Sequence[Placed], language: KnownLanguage) -> float:
 def text_of(reading: Reading) -> str:
     """The words of a reading, a space between each two."""
     return " ".join("".join(character.text for character in word) for word in reading.words)
-
-
-def _extent(quad: Quad) -> tuple[float, float]:
-    """Width and height of a quadrilateral in its own pixels, at least 1: the longer of two."""
-    top, right, bottom, left = (np.hypot(*(quad[i] - quad[(i + 1) % 4])) for i in range(4))
-    return max(1.0, float(max(top, bottom))), max(1.0, float(max(left, right)))
 
 
 def _placed(glyphs: Sequence[Glyph], margin: int, width: int) -> tuple[Placed, ...]:
