@@ -17,13 +17,13 @@ import numpy as np
 from tapetum.signals.quads import centre, weighted_median
 from tapetum.signals.text import Line, Quad, Word
 
+#: Text that leans less than this is taken to be level: its boxes stay upright.
 STRAIGHT = math.radians(0.5)
-"""Text that leans less than this is taken to be level: its boxes stay upright."""
 
 QUARTER = math.pi / 2
 
+#: ``unicodedata.bidirectional`` of Hebrew and of Arabic letters.
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
-"""``unicodedata.bidirectional`` of Hebrew and of Arabic letters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,14 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from tapetum.layout.scripts import KANA_SHARE, LANGUAGES, script_of, scripts_in
 
+#: Languages less probable than this are not named.
 LEAST = 0.3
-"""Languages less probable than this are not named."""
-
+#: Of a script that several languages share; a text of fewer letters is said to be in none.
 FEWEST_LETTERS = 6
-"""Of a script that several languages share; a text of fewer letters is said to be in none."""
-
+#: Of a text that are looked at: far more than the decision needs.
 MOST_CHARACTERS = 20_000
-"""Of a text that are looked at: far more than the decision needs."""
-
+#: Codes of py3langid that are others here.
 _OUR_CODES = {"no": "nb", "tl": "fil"}
-"""Codes of py3langid that are others here."""
 
 
 @dataclass(frozen=True, slots=True)

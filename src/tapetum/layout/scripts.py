@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 
+#: First and last code point, script: the blocks of Unicode that hold letters the engines read.
 _RANGES = (
     (0x0041, 0x024F, "Latin"),
     (0x0370, 0x03FF, "Greek"),
@@ -44,7 +45,6 @@ _RANGES = (
     (0xFF66, 0xFF9F, "Kana"),
     (0x20000, 0x3FFFF, "Han"),
 )
-"""First and last code point, script: the blocks of Unicode that hold letters the engines read."""
 
 _FIRSTS = [first for first, _, _ in _RANGES]
 
@@ -102,6 +102,7 @@ _BY_TESSERACT = (
     ("si", "Sinhala", "sin"),
 )
 
+#: Every language that is read, by its code as it appears in answers.
 LANGUAGES: dict[str, KnownLanguage] = {
     **{
         code: KnownLanguage(code, script)
@@ -110,8 +111,8 @@ LANGUAGES: dict[str, KnownLanguage] = {
     },
     **{code: KnownLanguage(code, script, model) for code, script, model in _BY_TESSERACT},
 }
-"""Every language that is read, by its code as it appears in answers."""
-
+#: Hints whose code in `LANGUAGES` is not their own or their first part. Serbian in Latin letters is
+#: written as Croatian is.
 _OTHER_NAMES = {
     "iw": "he",
     "in": "id",
@@ -122,8 +123,6 @@ _OTHER_NAMES = {
     "zh-tw": "zh-Hant",
     "sr-latn": "hr",
 }
-"""Hints whose code in `LANGUAGES` is not their own or their first part. Serbian in Latin letters is
-written as Croatian is."""
 
 _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _EXTENSION = re.compile(r"-[a-z0-9]-.*", re.DOTALL)

@@ -22,11 +22,10 @@ import budoux
 from tapetum.layout.scripts import KANA_SHARE, block_of
 from tapetum.signals.text import Line, Quad, Symbol, Word
 
+#: Characters given to a model at once; more in one line without a mark are cut there.
 LONGEST = 400
-"""Characters given to a model at once; more in one line without a mark are cut there."""
-
+#: Punctuation that stays with the letters and digits beside it.
 _IN_NUMBERS = frozenset("%#&@*_")
-"""Punctuation that stays with the letters and digits beside it."""
 
 
 class _Script(Enum):

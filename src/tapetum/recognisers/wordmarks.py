@@ -15,20 +15,16 @@ from tapetum.signals.page_layout import PageLayout
 from tapetum.signals.quads import area, box_around, height_of, quad_of, shared
 from tapetum.signals.text import Line, Quad
 
+#: Of the picture's shorter side: lettering less high than this is small print.
 LEAST_SHARE = 0.03
-"""Of the picture's shorter side: lettering less high than this is small print."""
-
+#: Of a block of text that may be a logo with what belongs to it.
 MOST_WORDS = 4
-"""Of a block of text that may be a logo with what belongs to it."""
-
+#: A name that is only part of what stands there has at least so many letters.
 PART_LETTERS = 5
-"""A name that is only part of what stands there has at least so many letters."""
-
+#: Largest ratio of the heights of two lines that make one name.
 LIKE_HEIGHT = 1.8
-"""Largest ratio of the heights of two lines that make one name."""
-
+#: Largest gap between two lines that make one name, in heights of the taller.
 APART = 1.0
-"""Largest gap between two lines that make one name, in heights of the taller."""
 
 
 @dataclass(frozen=True, slots=True)

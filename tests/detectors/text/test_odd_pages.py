@@ -19,8 +19,8 @@ from tapetum.models.session import Sessions
 
 Pixels = NDArray[np.uint8]
 
+#: Characters that may be seen where there are none.
 MOST_IMAGINED = 5
-"""Characters that may be seen where there are none."""
 
 
 @pytest.fixture(scope="module")

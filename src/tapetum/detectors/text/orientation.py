@@ -18,26 +18,20 @@ from numpy.typing import NDArray
 from tapetum.detectors.text.quads import Quad, size
 from tapetum.detectors.text.recognition import Reading
 
+#: Reads each quadrilateral of a page just as its corners say.
 Read = Callable[[list[Quad]], Sequence[Reading | None]]
-"""Reads each quadrilateral of a page just as its corners say."""
-
+#: Lines that are asked.
 WITNESSES = 5
-"""Lines that are asked."""
-
+#: Length over height of a witness, where there is a choice: longer ones cost more than they add.
 LONGEST = 16.0
-"""Length over height of a witness, where there is a choice: longer ones cost more than they add."""
-
+#: Length over height of a line that shows along which side its text runs.
 ELONGATED = 1.5
-"""Length over height of a line that shows along which side its text runs."""
-
+#: Mean confidence, over symbols, of lines that are read the right way up.
 SURE = 0.85
-"""Mean confidence, over symbols, of lines that are read the right way up."""
-
+#: How much higher the confidence one way up must be where neither is sure: handwriting, blur.
 CLEARER = 0.15
-"""How much higher the confidence one way up must be where neither is sure: handwriting, blur."""
-
+#: Symbols that the witnesses must have read together to be believed where they are not sure.
 ENOUGH = 12
-"""Symbols that the witnesses must have read together to be believed where they are not sure."""
 
 
 @dataclass(frozen=True, slots=True)

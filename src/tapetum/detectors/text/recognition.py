@@ -17,34 +17,27 @@ from tapetum.models.session import Sessions
 
 NETWORK = "ppocr-v6-recogniser"
 
+#: Bounds of the network's input width, in pixels. A longer line is squeezed into the widest.
+#:
+#: It reads lines of 6400 pixels without fault where the same lines squeezed into 3200 lose most of
+#: their letters (measured); a terminal's or a spreadsheet's lines are that long.
 NARROWEST, WIDEST = 48, 6400
-"""Bounds of the network's input width, in pixels. A longer line is squeezed into the widest.
-
-It reads lines of 6400 pixels without fault where the same lines squeezed into 3200 lose most of
-their letters (measured); a terminal's or a spreadsheet's lines are that long."""
-
+#: Lines are squeezed along their length, all the more the longer they are beside their height: from
+#: five times on, at ten times and beyond to 0.9. A tenth less work, and prose reads no worse for it
+#: on the development set; the short words of scenes do, and at 0.8 narrow letters begin to merge.
 LENGTHS, SQUEEZES = (5.0, 10.0), (1.0, 0.9)
-"""Lines are squeezed along their length, all the more the longer they are beside their height:
-from five times on, at ten times and beyond to 0.9. A tenth less work, and prose reads no worse for
-it on the development set; the short words of scenes do, and at 0.8 narrow letters begin to merge.
-"""
-
+#: Up to each width, inputs are padded to a multiple of the second number of pixels: few different
+#: shapes, for runtimes keep memory and kernels for each.
 STEPS = ((320, 16), (1280, 32), (WIDEST, 64))
-"""Up to each width, inputs are padded to a multiple of the second number of pixels: few different
-shapes, for runtimes keep memory and kernels for each."""
-
+#: Height over width from which a line is taken to be turned by 90 degrees.
 TALL = 1.5
-"""Height over width from which a line is taken to be turned by 90 degrees."""
-
+#: Mean confidence from which a column whose characters were stood up is taken to be vertical. On
+#: rendered columns it is 0.98 and more, on turned lines of print 0.7 and less.
 STANDS_UP = 0.8
-"""Mean confidence from which a column whose characters were stood up is taken to be vertical. On
-rendered columns it is 0.98 and more, on turned lines of print 0.7 and less."""
-
+#: Up to this height over width a tall line may also be a single upright character ("1", "!").
 MAYBE_UPRIGHT = 3.0
-"""Up to this height over width a tall line may also be a single upright character ("1", "!")."""
-
+#: The CTC class that stands for nothing.
 BLANK = 0
-"""The CTC class that stands for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,35 +16,30 @@ from tapetum.layout.scripts import KnownLanguage, script_of
 from tapetum.models.tesseract import Glyph, Tesseract
 
 DOUBTFUL_DENSITY = 0.8
+#: Letters and digits per line height: Latin print has 1.6 and more, Han about 1.
 LATIN_DENSITY = 1.6
-"""Letters and digits per line height: Latin print has 1.6 and more, Han about 1."""
 
 DOUBTFUL_CONFIDENCE = 0.8
+#: The second for lines as dense as Latin print: blur and handwriting are read so with 0.6 to 0.8.
+#: Of other scripts PP-OCR mostly leaves out letters; where it does not, it stays below (measured on
+#: lines of fourteen scripts), or it takes them for Latin capitals (above 0.8).
 DOUBTFUL_IF_DENSE = 0.65
-"""The second for lines as dense as Latin print: blur and handwriting are read so with 0.6 to 0.8.
-Of other scripts PP-OCR mostly leaves out letters; where it does not, it stays below (measured on
-lines of fourteen scripts), or it takes them for Latin capitals (above 0.8)."""
-
+#: Width over height of what is read of a line to tell its script: two or three words suffice, and
+#: models take several times as long over what they do not know.
 PROBE_WIDTH = 12.0
-"""Width over height of what is read of a line to tell its script: two or three words suffice, and
-models take several times as long over what they do not know."""
-
+#: Mean word confidence from which a line is not read another way.
 GOOD = 0.9
-"""Mean word confidence from which a line is not read another way."""
-
+#: Pixels around a line in which its row is looked for.
 MARGIN = 10
-"""Pixels around a line in which its row is looked for."""
-
+#: Lines lower than the first, in pixels, are also read enlarged to the second.
 SMALL_PRINT, ENLARGED = 32, 48
-"""Lines lower than the first, in pixels, are also read enlarged to the second."""
 
 HIGHEST = 64
+#: Most pixels of height that a line is cut out with, and those of one that is read raw; space kept
+#: above and below its ink then. The models look at 36 to 48 of them: more only take time.
 RAW_MARGIN = 0.1
-"""Most pixels of height that a line is cut out with, and those of one that is read raw; space kept
-above and below its ink then. The models look at 36 to 48 of them: more only take time."""
-
+#: Pixels; longer lines are squeezed.
 LONGEST_LINE = 6400
-"""Pixels; longer lines are squeezed."""
 
 Pixels = NDArray[np.uint8]
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tapetum.layout.scripts import block_of
 
+#: Pixels along the line that are taken for a character at least.
 NARROWEST = 4
-"""Pixels along the line that are taken for a character at least."""
 
 
 def may_be_vertical(text: str) -> bool:
