@@ -35,8 +35,8 @@ from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
 
 _PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+#: The scripts both engines read.
 _COVERED = ("Latin", "Han", "Japanese")
-"""The scripts both engines read."""
 
 FULL, REDUCED = "full precision", "reduced precision"
 RAPIDOCR, TUNED = "RapidOCR", "RapidOCR with Tapetum's session options"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tapetum.cli import flags
 from tapetum.errors import SettingsError
-from tapetum.settings import BucketRule, Settings, resolve, rows
+from tapetum.settings import BucketRule, Settings, resolve, rows, switched
 from tapetum.stores.cloud import CloudStore
 
 PAGE = (Path(__file__).parent.parent / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -67,6 +70,12 @@ def toml(name: str) -> str:
     return f"{name} = {OTHER[name]}" if cast in (int, float) else f'{name} = "{OTHER[name]}"'
 
 
+def value_of(name: str) -> Any:
+    """The other value, as a flag would have it."""
+    cast = rows()[name][0]
+    return switched(OTHER[name], name) if cast is bool else cast(OTHER[name])
+
+
 def together(name: str) -> tuple[str, ...]:
     """``name``, and what cannot be given without it."""
     return TLS if name in TLS else (name,)
@@ -86,10 +95,9 @@ def test_nothing_given_is_the_defaults():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_each_row_from_each_source(tmp_path, name):
-    cast = rows()[name][0]
-    wanted = cast(OTHER[name])
+    wanted = value_of(name)
     names = together(name)
-    from_flags = resolve({one: rows()[one][0](OTHER[one]) for one in names}, {})
+    from_flags = resolve({one: value_of(one) for one in names}, {})
     from_environment = resolve({}, environment(*names))
     file = settings_file(tmp_path, "\n".join(toml(one) for one in names))
     for settings in (from_flags, from_environment, resolve({}, {}, file)):
@@ -142,6 +150,7 @@ WRONG = [
     ("web_hosts", "*"),
     ("web_hosts", "a.*"),
     ("bucket_door", "yes"),
+    ("insecure_listen", "1"),
     ("lease", 0.5),
     ("lease", math.inf),
     ("lease", math.nan),
@@ -165,6 +174,42 @@ def test_a_wrong_value_names_the_setting_and_its_source(tmp_path, name, value):
         resolve({}, {}, file)
     with pytest.raises(SettingsError, match=f"^{name} must"):
         Settings(**{name: value})
+
+
+SWITCHES = [name for name in OTHER if rows()[name][0] is bool]
+
+
+def switch_flags(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    flags.add_settings(parser, SWITCHES)
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize(
+    ("text", "says"), [("on", True), ("true", True), ("OFF", False), ("False", False)]
+)
+def test_what_is_on_or_off_is_said_alike_everywhere(tmp_path, name, text, says):
+    flag = f"--{name.replace('_', '-')}"
+    assert getattr(flags.settings_of(switch_flags(flag, text)), name) is says
+    assert getattr(resolve({}, {variable(name): text}), name) is says
+    for spelled in (f'"{text}"', str(says).lower()):
+        assert (
+            getattr(resolve({}, {}, settings_file(tmp_path, f"{name} = {spelled}")), name) is says
+        )
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_is_on_by_its_flag_alone_and_as_by_default_without(name):
+    flag = f"--{name.replace('_', '-')}"
+    assert getattr(flags.settings_of(switch_flags(flag)), name) is True
+    assert getattr(flags.settings_of(switch_flags()), name) is rows()[name][1]
+
+
+def test_what_is_neither_on_nor_off_is_a_wrong_flag(capsys):
+    with pytest.raises(SystemExit):
+        switch_flags("--shipped", "maybe")
+    assert "argument --shipped: it must be on or off, not 'maybe'." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [name for name in OTHER if rows()[name][0] in (int, float)])
@@ -281,6 +326,8 @@ def test_no_workers_means_one_per_core():
 
 def documented_row(name: str) -> str:
     _, default, help = rows()[name]
+    if isinstance(default, bool):
+        default = "on" if default else "off"
     shown = "none" if default is None else f"`{default}`"
     flag = f"--{name.replace('_', '-')}"
     return f"| `{name}` | `{flag}` | `{variable(name)}` | {shown} | {help} |"

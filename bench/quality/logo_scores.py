@@ -44,9 +44,9 @@ from tapetum.signals.text import TextLines
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 SIDE = 640  # of a made picture, pixels
 CUT = 5  # cuttings of each photograph
+#: Keypoints less than an answer needs that count as evidence, too: answers alone are mostly right.
+#: With far fewer the few right ones among chance agreements would flatten the curve above.
 BELOW = 4
-"""Keypoints less than an answer needs that count as evidence, too: answers alone are mostly right.
-With far fewer the few right ones among chance agreements would flatten the curve above."""
 
 _NO_TEXT = (TextLines(()), PageLayout())
 

@@ -21,14 +21,13 @@ from tapetum.engine import Engine
 from tapetum.settings import Settings
 from tapetum.vision import messages
 
+#: Degrees clockwise.
 TURNS = (90, 180, 270)
-"""Degrees clockwise."""
 SKEWS = (-10, 15)
+#: Points of error rate that a turned copy may be worse than its upright page.
 MOST_WORSE = 1.0
-"""Points of error rate that a turned copy may be worse than its upright page."""
-
+#: By ``DetectedBreak.BreakType``: none, space, wide space, wrapped line, hyphen, line end.
 BREAK_TEXT, SURE_SPACE = ("", " ", " ", "\n", "-\n", "\n"), 2
-"""By ``DetectedBreak.BreakType``: none, space, wide space, wrapped line, hyphen, line end."""
 
 Truth = dict[str, Any]
 _Group = Callable[[Truth], bool]

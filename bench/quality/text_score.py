@@ -20,8 +20,8 @@ from rapidfuzz.distance import Levenshtein
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
+#: Scripts without spaces between words: spaces are not compared, every character is a word.
 UNSPACED = ("Han", "Japanese", "Thai")
-"""Scripts without spaces between words: spaces are not compared, every character is a word."""
 RIGHT_TO_LEFT = ("Arabic", "Hebrew")
 
 _ALIKE = str.maketrans(

@@ -40,8 +40,8 @@ FULL = ("jpeg40", "resize50", "resize25_jpeg60", "gray", "bright_contrast", "blu
 PARTS = ("border", "crop90", "crop70", "crop50", "crop25", "overlay", "rot8")
 HARD = ("collage", "flip")
 FULL_TARGET, PARTS_TARGET, HARD_TARGET = 0.99, 0.95, 0.75
+#: Pictures of other sets in the gallery, and as many that are asked about.
 STRANGERS = 60
-"""Pictures of other sets in the gallery, and as many that are asked about."""
 HAZES = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07)  # of the contrast
 
 

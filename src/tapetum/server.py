@@ -106,7 +106,7 @@ class Server:
         ]
 
     def _rest(self, engine: Engine) -> Any:
-        buckets = engine.stores if self._settings.bucket_door == "on" else None
+        buckets = engine.stores if self._settings.bucket_door else None
         return rest.build(engine.service, self._gate, buckets, "https" if self._tls else "http")
 
     def _ports(self, grpc_port: int, http_port: int) -> Iterator[tuple[int, int, int]]:

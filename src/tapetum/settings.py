@@ -80,13 +80,13 @@ class Settings:
     web_hosts: str = _row(
         "", "hosts of web_fetch = listed, comma-separated; *.example is all below example"
     )
-    bucket_door: str = _row("on", "local buckets for Google's storage clients: on or off")
+    bucket_door: bool = _row(True, "local buckets for Google's storage clients")
     gallery_store: str | None = _row(
         None,
         "place of galleries: a path, or a URL of postgresql, file, s3, gs, az "
         "(DATA_DIR/galleries.sqlite)",
     )
-    shipped: str = _row("on", "the landmarks and names of brands that ship: on or off")
+    shipped: bool = _row(True, "the landmarks and names of brands that ship")
     lease: float = _row(30.0, "seconds without a sign of life after which a task is taken over")
     retention_days: float = _row(30.0, "days a finished operation can still be asked for")
     log_level: str = _row("info", "debug, info, warning or error")
@@ -143,13 +143,12 @@ def _listed(text: str) -> tuple[str, ...]:
 
 AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "listed", "any")
-SHIPPED = ("on", "off")
 PRECISIONS = ("full", "reduced")
 EXECUTORS = ("process", "local")
-BUCKET_DOOR = ("on", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _Check = tuple[Callable[[Any], bool], str]
+_SWITCH: _Check = (lambda value: isinstance(value, bool), "must be on or off")
 _PORT: _Check = (lambda port: port is None or 0 <= port <= 65535, "must be 0 to 65535")
 #: name → (whether a value will do, what it must be).
 _CHECKS: Mapping[str, _Check] = {
@@ -178,8 +177,9 @@ _CHECKS: Mapping[str, _Check] = {
     "shutdown_seconds": (lambda seconds: 2 <= seconds <= 3600, "must be 2 to 3600 seconds"),
     "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
-    "bucket_door": (BUCKET_DOOR.__contains__, f"must be one of {', '.join(BUCKET_DOOR)}"),
-    "shipped": (SHIPPED.__contains__, f"must be one of {', '.join(SHIPPED)}"),
+    "insecure_listen": _SWITCH,
+    "bucket_door": _SWITCH,
+    "shipped": _SWITCH,
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
     "retention_days": (lambda days: 0 <= days <= 36_500, "must be 0 to 36500 days"),
     "log_level": (LOG_LEVELS.__contains__, f"must be one of {', '.join(LOG_LEVELS)}"),
@@ -289,7 +289,7 @@ def _plain_type(hint: Any) -> type:
 
 def _cast(cast: type, value: Any, where: str) -> Any:
     if cast is bool:
-        return _truth(value, where)
+        return switched(value, where)
     # A settings file has types of its own: 8080.5 is no port, and neither is true.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = isinstance(value, str) or (is_number and cast in (float, type(value)))
@@ -301,9 +301,15 @@ def _cast(cast: type, value: Any, where: str) -> Any:
         raise SettingsError(f"{where}: {value!r} is not a valid {cast.__name__}.") from error
 
 
-def _truth(value: Any, where: str) -> bool:
+def switched(value: Any, where: str) -> bool:
+    """What ``on``, ``off``, ``true`` or ``false`` says, whether a text or a truth value. Raises
+    `SettingsError` that names ``where`` it came from."""
     if isinstance(value, bool):
         return value
-    if str(value).lower() not in ("true", "false"):
-        raise SettingsError(f"{where}: {value!r} is neither true nor false.")
-    return str(value).lower() == "true"
+    says = _SWITCHED.get(value.lower()) if isinstance(value, str) else None
+    if says is None:
+        raise SettingsError(f"{where} must be on or off, not {value!r}.")
+    return says
+
+
+_SWITCHED = {"on": True, "true": True, "off": False, "false": False}

@@ -120,14 +120,14 @@ def own_galleries(settings: Settings) -> Galleries:
 
 def _logos(settings: Settings) -> tuple[Brands, list[tuple[str, LocalFeatures]]]:
     """The names and symbols that ship, none where the settings switch them off."""
-    if settings.shipped == "on":
+    if settings.shipped:
         return Brands.packaged(), glyphs.load()
     return Brands([]), []
 
 
 def with_shipped(settings: Settings, own: Galleries) -> Galleries:
     """``own`` galleries beside those that ship, unless the settings switch these off."""
-    return JoinedGalleries(own, [landmarks.load()] if settings.shipped == "on" else [])
+    return JoinedGalleries(own, [landmarks.load()] if settings.shipped else [])
 
 
 class Workshop:

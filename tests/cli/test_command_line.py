@@ -42,7 +42,9 @@ def test_serve_takes_every_setting_and_says_its_default(run):
     for name, (_, default, help) in rows().items():
         assert f"--{name.replace('_', '-')} " in text
         assert " ".join(help.split()) in text
-        if default:
+        if isinstance(default, bool):
+            assert f"{help} (default: {'on' if default else 'off'})" in text
+        elif default:
             assert f"(default: {default})" in text
 
 

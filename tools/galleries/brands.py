@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tapetum.gallery.shipped import brands
 
+#: Letters of a name that only an icon set has: shorter ones are too easily read into a picture.
 SHORTEST = 4
-"""Letters of a name that only an icon set has: shorter ones are too easily read into a picture."""
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from tapetum.gallery.shipped import brands, glyphs
 from tapetum.gallery.sources.svg import rendered
 
 LICENCES = {None, "CC0-1.0", "MIT", "Apache-2.0", "BSD-3-Clause", "MPL-2.0", "Unlicense"}
+#: Keypoints: icons with fewer are left out; the best ones are kept.
 LEAST, MOST = 15, 60
-"""Keypoints: icons with fewer are left out; the best ones are kept."""
 
 INSIDE = 218  # pixels of the icon, without the margin
 INK = 20  # grey level

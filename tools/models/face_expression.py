@@ -38,8 +38,8 @@ METADATA = {
     "input": "N,112,112,3 RGB 0..255",
     "classes": ",".join(CLASSES),
 }
+#: Against NumPy, on probabilities.
 TOLERANCE = 1e-5
-"""Against NumPy, on probabilities."""
 
 
 class Network:

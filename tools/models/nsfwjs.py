@@ -32,12 +32,12 @@ PACKAGE = NpmPackage(
 FOLDER = "dist/models/mobilenet_v2"
 SIDE = 224
 CLASSES = 5
+#: The producer that the file names.
 PRODUCER = "tfjs2onnx.py"
-"""The producer that the file names."""
+#: Weights of this many values or more stay 8-bit.
 SMALLEST = 2000
-"""Weights of this many values or more stay 8-bit."""
+#: Against the same network with float32 weights, on probabilities.
 TOLERANCE = 1e-6
-"""Against the same network with float32 weights, on probabilities."""
 PADDING = {"valid": "VALID", "same": "SAME_UPPER"}
 
 LITERAL = re.compile(

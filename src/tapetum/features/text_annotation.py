@@ -16,8 +16,8 @@ from tapetum.layout.language_shares import Identify, Share, spoken
 from tapetum.signals.page_layout import Block, Break, PageLayout, Paragraph, Piece
 from tapetum.signals.text import Quad, Symbol
 
+#: ``google.cloud.vision.v1.Block.BlockType``.
 TEXT, TABLE = 1, 2
-"""``google.cloud.vision.v1.Block.BlockType``."""
 
 
 def annotate(

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import DIMENSIONS, Calibration
 
+#: A background picture this similar shows the same thing, and must not hide it.
 _SAME = 0.95
-"""A background picture this similar shows the same thing, and must not hide it."""
 
 
 class Background:

@@ -18,36 +18,29 @@ from tapetum.layout.columns import PROSE, are_running_text, is_wordy
 from tapetum.layout.frame import Slab
 from tapetum.layout.rows import Row, gap
 
+#: Largest gap between two lines of a block, in line heights.
 BLOCK_GAP = 1.5
-"""Largest gap between two lines of a block, in line heights."""
-
+#: Least part of the shorter line that lies above or below the longer one.
 OVERLAP = 0.5
-"""Least part of the shorter line that lies above or below the longer one."""
-
+#: Largest ratio of two neighbouring heights in one block, of those of two long lines, and of those
+#: of two long lines with white space between them: a heading or a caption is a block of its own.
 LIKE_HEIGHT, LIKE_HEIGHT_LONG, LIKE_HEIGHT_APART = 1.6, 1.3, 1.15
-"""Largest ratio of two neighbouring heights in one block, of those of two long lines, and of those
-of two long lines with white space between them: a heading or a caption is a block of its own."""
-
+#: Lines of a row with less white space between them, in heights, are one line found in pieces.
 CLOSE = 1.5
-"""Lines of a row with less white space between them, in heights, are one line found in pieces."""
-
+#: Largest white space, in heights, between two cells of a row: a receipt's price stands far off.
 FARTHEST_CELL = 30.0
-"""Largest white space, in heights, between two cells of a row: a receipt's price stands far off."""
-
+#: How many rows are searched for a line's continuation: rows of other columns lie between.
 ROWS_BELOW = 3
-"""How many rows are searched for a line's continuation: rows of other columns lie between."""
-
+#: More white space than this between two lines, in heights, sets them apart a little.
 TIGHT = 0.75
-"""More white space than this between two lines, in heights, sets them apart a little."""
-
+#: A line of prose beside a table is at least this share of the flow's width; the last one may be
+#: shorter.
 WIDE = 0.7
-"""A line of prose beside a table is at least this share of the flow's width; the last one may be
-shorter."""
 
 _PROSE, _CELLS = "prose", "cells"
 
+#: A table: so many rows and columns at least, and such a share of the rows with enough cells.
 FEWEST_ROWS, FEWEST_COLUMNS, FILLED = 3, 3, 0.8
-"""A table: so many rows and columns at least, and such a share of the rows with enough cells."""
 
 
 def blocks(rows: Sequence[Row]) -> list[list[Row]]:

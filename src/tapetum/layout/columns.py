@@ -17,55 +17,44 @@ from itertools import chain, groupby, islice, pairwise
 from statistics import median
 
 from tapetum.layout.frame import Slab
+from tapetum.layout.scripts import FIRST_OF_EAST_ASIA
 
+#: A line of prose is at least this many times as long as it is high; a price is not.
 PROSE = 8.0
-"""A line of prose is at least this many times as long as it is high; a price is not."""
-
+#: Boxes reach beyond their ink by about this share of their height, at either end.
 INSET = 0.25
-"""Boxes reach beyond their ink by about this share of their height, at either end."""
-
+#: Of what no ink touches, in heights of the lines beside it. `MANY` lines of prose on either side
+#: need none: that they all stop short of it is enough.
 NARROWEST_GUTTER = 0.5
-"""Of what no ink touches, in heights of the lines beside it. `MANY` lines of prose on either side
-need none: that they all stop short of it is enough."""
 
 MANY = 4
 
+#: A line that reaches further across a gutter, in heights, crosses it; up to that it has caught a
+#: letter of the other side.
 OVERREACH = 1.0
-"""A line that reaches further across a gutter, in heights, crosses it; up to that it has caught a
-letter of the other side."""
-
+#: Share of the lines on either side that may reach into the gutter.
 STRAYS = 0.1
-"""Share of the lines on either side that may reach into the gutter."""
-
+#: Two lines stand level when their middles are at most this many heights apart.
 LEVEL = 0.2
-"""Two lines stand level when their middles are at most this many heights apart."""
-
+#: Sides of which so many lines stand level with one of the other side are rows of a table. With
+#: lines at the pitch of print about a third do by chance.
 MOSTLY_LEVEL = 0.7
-"""Sides of which so many lines stand level with one of the other side are rows of a table. With
-lines at the pitch of print about a third do by chance."""
-
+#: Heights from one line to the next, from which lines that stand level are rows even where they are
+#: long: print is set closer.
 SPACIOUS = 1.7
-"""Heights from one line to the next, from which lines that stand level are rows even where they are
-long: print is set closer."""
-
+#: Lines on either side from which not standing level means something.
 FEWEST_UNLEVEL = 3
-"""Lines on either side from which not standing level means something."""
-
+#: White space, in line heights, between columns and a row at the page's foot or head that belongs
+#: to neither of them.
 FOOTER_GAP, HEADER_GAP = 1.0, 2.0
-"""White space, in line heights, between columns and a row at the page's foot or head that belongs
-to neither of them."""
-
+#: A line so many times as high as usual heads the columns below it, wherever it stands.
 HEADLINE = 1.6
-"""A line so many times as high as usual heads the columns below it, wherever it stands."""
-
+#: The most likely ones, in each part of the page.
 GUTTERS_TRIED = 6
-"""The most likely ones, in each part of the page."""
-
+#: Cuts within cuts; no page has so many, noise may.
 DEEPEST = 12
-"""Cuts within cuts; no page has so many, noise may."""
-
+#: A line is a neighbour within at most so many median heights.
 MOST_BUCKETS = 8
-"""A line is a neighbour within at most so many median heights."""
 
 
 def flows(slabs: Sequence[Slab]) -> Iterator[list[Slab]]:
@@ -93,7 +82,7 @@ def are_running_text(one: Sequence[Slab], other: Sequence[Slab]) -> bool:
 def is_wordy(slab: Slab) -> bool:
     """Whether the line has at least three letters, one of a script that writes words in one."""
     letters = [character for character in slab.line.text if character.isalpha()]
-    return len(letters) >= 3 or any(ord(letter) >= 0x2E80 for letter in letters)
+    return len(letters) >= 3 or any(letter >= FIRST_OF_EAST_ASIA for letter in letters)
 
 
 def _cut(slabs: list[Slab], depth: int) -> Iterator[list[Slab]]:

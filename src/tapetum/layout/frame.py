@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tapetum.signals.text import Line, Point, Quad, Word
+from tapetum.signals.quads import centre, weighted_median
+from tapetum.signals.text import Line, Quad, Word
 
+#: Text that leans less than this is taken to be level: its boxes stay upright.
 STRAIGHT = math.radians(0.5)
-"""Text that leans less than this is taken to be level: its boxes stay upright."""
 
 QUARTER = math.pi / 2
 
+#: ``unicodedata.bidirectional`` of Hebrew and of Arabic letters.
 _RIGHT_TO_LEFT = frozenset({"R", "AL"})
-"""``unicodedata.bidirectional`` of Hebrew and of Arabic letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Slab:
     def distance(self, one: Word, other: Word) -> float:
         """The white space between two words of the line, in pixels."""
         reach = (self.stretch(one) + self.stretch(other)) / 2
-        return math.dist(_centre(one.quad), _centre(other.quad)) - reach
+        return math.dist(centre(one.quad), centre(other.quad)) - reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Frame:
     def angle(self, slabs: Sequence[Slab]) -> float:
         """How far most of the text on ``slabs`` is turned clockwise in the picture, radians."""
         lengths = [slab.length for slab in slabs]
-        lean = _weighted_median([slab.lean for slab in slabs], lengths)
+        lean = weighted_median([slab.lean for slab in slabs], lengths)
         upended = 2 * sum(slab.length for slab in slabs if slab.upended) > sum(lengths)
         return (self.quarter - upended) * QUARTER + lean
 
@@ -127,22 +128,6 @@ def _letters(text: str) -> int:
     return -1 if right > left else int(left > 0)
 
 
-def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
-    """The smallest value that half of the weight does not exceed. ``values`` must not be empty."""
-    order = sorted(range(len(values)), key=lambda i: (values[i], weights[i]))
-    half, reached = sum(weights[i] for i in order) / 2, 0.0
-    for i in order:
-        reached += weights[i]
-        if reached >= half:
-            return values[i]
-    return values[order[-1]]
-
-
-def _centre(quad: Quad) -> Point:
-    """The mean of the four corners."""
-    return sum(x for x, _ in quad) / 4, sum(y for _, y in quad) / 4
-
-
 def _rolled(quad: Quad, by: int) -> Quad:
     """``quad`` with its corner number ``by`` (modulo 4) first."""
     by %= 4
@@ -178,7 +163,7 @@ class _Way:
 
 def _is_upended(line: Line) -> bool:
     (ax, ay), (bx, by) = (
-        _centre(symbol.quad) for symbol in (line.words[0].symbols[0], line.words[-1].symbols[-1])
+        centre(symbol.quad) for symbol in (line.words[0].symbols[0], line.words[-1].symbols[-1])
     )
     (x0, y0), (x1, y1), _, (x3, y3) = line.quad
     top, side = (x1 - x0, y1 - y0), (x3 - x0, y3 - y0)
@@ -189,12 +174,12 @@ def _is_upended(line: Line) -> bool:
 
 
 def _frame(quarter: int, ways: Sequence[_Way]) -> Frame:
-    lean = _weighted_median([way.lean for way in ways], [way.length for way in ways])
+    lean = weighted_median([way.lean for way in ways], [way.length for way in ways])
     angle = quarter * QUARTER + lean
     cosine, sine = math.cos(angle), math.sin(angle)
     slabs = []
     for way in ways:
-        x, y = _centre(way.line.quad)
+        x, y = centre(way.line.quad)
         along, down = x * cosine + y * sine, y * cosine - x * sine
         left, right = along - way.length / 2, along + way.length / 2
         text = _letters(way.line.text)

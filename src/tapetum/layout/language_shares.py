@@ -8,8 +8,8 @@ from typing import Protocol, TypeAlias
 
 from tapetum.signals.text import Line
 
+#: Languages of a smaller share are not worth a word.
 FEWEST = 0.005
-"""Languages of a smaller share are not worth a word."""
 
 
 class Guess(Protocol):
@@ -22,8 +22,8 @@ class Guess(Protocol):
     def confidence(self) -> float: ...
 
 
+#: Says which languages a text may be in, the likeliest first; nothing where it cannot tell.
 Identify: TypeAlias = Callable[[str], Sequence[Guess]]
-"""Says which languages a text may be in, the likeliest first; nothing where it cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)

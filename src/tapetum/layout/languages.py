@@ -8,22 +8,16 @@ from dataclasses import dataclass
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from tapetum.layout.scripts import LANGUAGES, script_of, scripts_in
+from tapetum.layout.scripts import KANA_SHARE, LANGUAGES, script_of, scripts_in
 
+#: Languages less probable than this are not named.
 LEAST = 0.3
-"""Languages less probable than this are not named."""
-
+#: Of a script that several languages share; a text of fewer letters is said to be in none.
 FEWEST_LETTERS = 6
-"""Of a script that several languages share; a text of fewer letters is said to be in none."""
-
+#: Of a text that are looked at: far more than the decision needs.
 MOST_CHARACTERS = 20_000
-"""Of a text that are looked at: far more than the decision needs."""
-
-KANA_SHARE = 0.05
-"""Han letters among at least this share of kana are Japanese."""
-
+#: Codes of py3langid that are others here.
 _OUR_CODES = {"no": "nb", "tl": "fil"}
-"""Codes of py3langid that are others here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,21 +20,17 @@ from tapetum.layout.words import writes_spaces
 from tapetum.signals.page_layout import Break, Piece
 from tapetum.signals.text import Word
 
+#: A row this many times further down than usual begins a paragraph.
 LOOSE = 1.25
-"""A row this many times further down than usual begins a paragraph."""
-
+#: What counts as usual, from the middle of one row to the next, is at most this many heights.
 WIDEST_PITCH = 2.0
-"""What counts as usual, from the middle of one row to the next, is at most this many heights."""
-
+#: A first line stands at least this many heights to the right of the next one.
 INDENT = 0.8
-"""A first line stands at least this many heights to the right of the next one."""
-
+#: What a word needs beside its width to fit on a line, in heights: a space, and the jitter of boxes
+#: and of ragged margins.
 ROOM = 1.0
-"""What a word needs beside its width to fit on a line, in heights: a space, and the jitter of boxes
-and of ragged margins."""
-
+#: White space, in heights, that is more than the space between two words.
 SURE = 1.0
-"""White space, in heights, that is more than the space between two words."""
 
 HYPHENS = frozenset("-\u00ad\u2010")
 

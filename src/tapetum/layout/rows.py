@@ -7,11 +7,10 @@ from statistics import median
 
 from tapetum.layout.frame import Slab
 
+#: Lines beside each other, at least one, in the order they are read.
 Row = list[Slab]
-"""Lines beside each other, at least one, in the order they are read."""
-
+#: Lines count as at most this many median heights high, which bounds the work on noise.
 TALLEST = 8.0
-"""Lines count as at most this many median heights high, which bounds the work on noise."""
 
 
 def rows(slabs: Sequence[Slab], rtl: bool) -> list[Row]:

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 
+#: First and last code point, script: the blocks of Unicode that hold letters the engines read.
 _RANGES = (
     (0x0041, 0x024F, "Latin"),
     (0x0370, 0x03FF, "Greek"),
@@ -44,11 +45,17 @@ _RANGES = (
     (0xFF66, 0xFF9F, "Kana"),
     (0x20000, 0x3FFFF, "Han"),
 )
-"""First and last code point, script: the blocks of Unicode that hold letters the engines read."""
 
 _FIRSTS = [first for first, _, _ in _RANGES]
 
 RIGHT_TO_LEFT = frozenset({"Arabic", "Hebrew"})
+
+#: From this share of kana among its Chinese characters and kana, all of a text is Japanese: a
+#: heading may hold none.
+KANA_SHARE = 0.05
+
+#: The first letter of the scripts of East Asia: one of them may be a word.
+FIRST_OF_EAST_ASIA = "\u2e80"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ _BY_TESSERACT = (
     ("si", "Sinhala", "sin"),
 )
 
+#: Every language that is read, by its code as it appears in answers.
 LANGUAGES: dict[str, KnownLanguage] = {
     **{
         code: KnownLanguage(code, script)
@@ -103,8 +111,8 @@ LANGUAGES: dict[str, KnownLanguage] = {
     },
     **{code: KnownLanguage(code, script, model) for code, script, model in _BY_TESSERACT},
 }
-"""Every language that is read, by its code as it appears in answers."""
-
+#: Hints whose code in `LANGUAGES` is not their own or their first part. Serbian in Latin letters is
+#: written as Croatian is.
 _OTHER_NAMES = {
     "iw": "he",
     "in": "id",
@@ -115,8 +123,6 @@ _OTHER_NAMES = {
     "zh-tw": "zh-Hant",
     "sr-latn": "hr",
 }
-"""Hints whose code in `LANGUAGES` is not their own or their first part. Serbian in Latin letters is
-written as Croatian is."""
 
 _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
 _EXTENSION = re.compile(r"-[a-z0-9]-.*", re.DOTALL)
@@ -124,13 +130,14 @@ _EXTENSION = re.compile(r"-[a-z0-9]-.*", re.DOTALL)
 
 def script_of(character: str) -> str:
     """The script of a letter or of a mark on one; empty for everything else."""
-    if unicodedata.category(character)[0] not in "LM":
-        return ""
+    return block_of(character) if unicodedata.category(character)[0] in "LM" else ""
+
+
+def block_of(character: str) -> str:
+    """The script whose blocks hold ``character``, letter or not; empty for all others."""
     code = ord(character)
     at = bisect_right(_FIRSTS, code) - 1
-    if at < 0 or code > _RANGES[at][1]:
-        return ""
-    return _RANGES[at][2]
+    return _RANGES[at][2] if at >= 0 and code <= _RANGES[at][1] else ""
 
 
 def scripts_in(text: str) -> Counter[str]:

@@ -19,17 +19,13 @@ from itertools import pairwise
 
 import budoux
 
+from tapetum.layout.scripts import KANA_SHARE, block_of
 from tapetum.signals.text import Line, Quad, Symbol, Word
 
-KANA_SHARE = 0.05
-"""From this share of kana among a page's Chinese characters and kana, all of it is Japanese: a
-heading may hold none."""
-
+#: Characters given to a model at once; more in one line without a mark are cut there.
 LONGEST = 400
-"""Characters given to a model at once; more in one line without a mark are cut there."""
-
+#: Punctuation that stays with the letters and digits beside it.
 _IN_NUMBERS = frozenset("%#&@*_")
-"""Punctuation that stays with the letters and digits beside it."""
 
 
 class _Script(Enum):
@@ -41,22 +37,13 @@ class _Script(Enum):
     OTHER = "everything that is written with spaces"
 
 
-_BLOCKS = (
-    (0x0E00, 0x0E7F, _Script.THAI),
-    (0x1100, 0x11FF, _Script.HANGUL),
-    (0x3005, 0x3007, _Script.HAN),  # the mark of repetition, the closing mark, zero
-    (0x3040, 0x30FF, _Script.KANA),
-    (0x3130, 0x318F, _Script.HANGUL),
-    (0x31F0, 0x31FF, _Script.KANA),
-    (0x3400, 0x4DBF, _Script.HAN),
-    (0x4E00, 0x9FFF, _Script.HAN),
-    (0xAC00, 0xD7AF, _Script.HANGUL),
-    (0xF900, 0xFAFF, _Script.HAN),
-    (0xFF66, 0xFF9F, _Script.KANA),
-    (0x20000, 0x3FFFF, _Script.HAN),
-)
-"""(first, last, script) of Unicode's blocks."""
-
+#: By the names of `block_of`.
+_SCRIPTS = {
+    "Han": _Script.HAN,
+    "Kana": _Script.KANA,
+    "Thai": _Script.THAI,
+    "Hangul": _Script.HANGUL,
+}
 _UNSPACED = frozenset({_Script.HAN, _Script.KANA, _Script.THAI})
 
 
@@ -159,14 +146,13 @@ def _kind(text: str, at: int) -> _Script:
 
 
 def _script(character: str) -> _Script:
-    code = ord(character[0])
-    if code < 0x0E00:
+    if character[0] < "\u0e00":  # no script that matters here begins before Thai
         marked = unicodedata.category(character[0])[0] == "P" and character not in _IN_NUMBERS
         return _Script.MARK if marked else _Script.OTHER
     # The sign for prolonged vowels is a letter, the middle dot of the same block is not.
     if unicodedata.category(character[0])[0] == "P":
         return _Script.MARK
-    return next((s for first, last, s in _BLOCKS if first <= code <= last), _Script.OTHER)
+    return _SCRIPTS.get(block_of(character[0]), _Script.OTHER)
 
 
 def _is_japanese(lines: Iterable[Line]) -> bool:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tapetum.errors import OperationCancelled
 from tapetum.tasks.plan import Task
 
 #: Microseconds since 1970, UTC.
@@ -44,6 +45,10 @@ class OperationState(enum.IntEnum):
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self in (OperationState.DONE, OperationState.CANCELLED)
+
+
+#: What an operation that was cancelled ends with.
+CANCELLED = OperationCancelled("The operation was cancelled.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from tapetum.errors import LeaseLost
 from tapetum.ledger import (
+    CANCELLED,
     SECOND,
     Claim,
     Clock,
@@ -82,7 +83,7 @@ class MemoryLedger:
 
     def cancel(self, name: str) -> None:
         with self._lock:
-            self._end(name, OperationState.CANCELLED, 1, "The operation was cancelled.")
+            self._end(name, OperationState.CANCELLED, CANCELLED.code, CANCELLED.message)
 
     def delete(self, name: str) -> None:
         with self._lock:

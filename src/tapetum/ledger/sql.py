@@ -32,6 +32,7 @@ from sqlalchemy.exc import DatabaseError
 
 from tapetum.errors import LeaseLost, SettingsError
 from tapetum.ledger import (
+    CANCELLED,
     SECOND,
     Claim,
     Clock,
@@ -150,9 +151,8 @@ class SqlLedger:
         with self._write() as connection:
             serial = self._serial(connection, name)
             if serial is not None:
-                self._end(
-                    connection, serial, OperationState.CANCELLED, 1, "The operation was cancelled."
-                )
+                state = OperationState.CANCELLED
+                self._end(connection, serial, state, CANCELLED.code, CANCELLED.message)
 
     def delete(self, name: str) -> None:
         with self._write() as connection:

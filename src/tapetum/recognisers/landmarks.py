@@ -18,34 +18,27 @@ from tapetum.gallery.matching.local_features import LocalFeatures, Match, verifi
 from tapetum.imaging.picture import Picture
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
+from tapetum.signals.text import Point
 
 log = logging.getLogger(__name__)
 
+#: Reference images with the most similar embeddings that are taken into account.
 NEAR = 48
-"""Reference images with the most similar embeddings that are taken into account."""
-
+#: Of them, those whose keypoints are compared. With one reference image per landmark the right one
+#: is among the first twelve for 9 of 10 pictures of the development set.
 VERIFIED = 12
-"""Of them, those whose keypoints are compared. With one reference image per landmark the right
-one is among the first twelve for 9 of 10 pictures of the development set."""
-
+#: Reference images of one landmark that are compared.
 PER_ENTRY = 3
-"""Reference images of one landmark that are compared."""
-
+#: Least cosine of two keypoints' descriptors; the published default of XFeat.
 SIMILAR = 0.82
-"""Least cosine of two keypoints' descriptors; the published default of XFeat."""
-
+#: Keypoints that must agree. On the development set 16 gave the same right answers and no wrong
+#: first one, but a wrong second one beside a right first.
 LEAST = 20
-"""Keypoints that must agree. On the development set 16 gave the same right answers and no wrong
-first one, but a wrong second one beside a right first."""
-
+#: Keypoints that must agree for a second landmark in the same picture: two are rare, and so many
+#: keypoints of one façade often find a few of another's.
 FURTHER = 30
-"""Keypoints that must agree for a second landmark in the same picture: two are rare, and so many
-keypoints of one façade often find a few of another's."""
-
+#: Keypoints after which no further reference image of that landmark is compared.
 PLAIN = 60
-"""Keypoints after which no further reference image of that landmark is compared."""
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,41 +25,32 @@ from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.signals.page_layout import PageLayout
-from tapetum.signals.text import TextLines
+from tapetum.signals.text import Point, TextLines
 
 log = logging.getLogger(__name__)
 
+#: Least cosine of two keypoints' descriptors; the published default of XFeat.
 SIMILAR = 0.82
-"""Least cosine of two keypoints' descriptors; the published default of XFeat."""
-
+#: Keypoints that must agree. Of 650 pairs of a picture and a mark that is not in it, none had more
+#: than 12.
 LEAST = 14
-"""Keypoints that must agree. Of 650 pairs of a picture and a mark that is not in it, none had more
-than 12."""
-
+#: The same two for the symbols that ship, which are flat marks and seen as `GlyphKeypoints`. No
+#: clean photograph of the development set had more than 6 keypoints that agree; lettering has up to
+#: 12, hence `READ`.
 FLAT_SIMILAR, FLAT_LEAST = 0.75, 8
-"""The same two for the symbols that ship, which are flat marks and seen as `GlyphKeypoints`. No
-clean photograph of the development set had more than 6 keypoints that agree; lettering has up to
-12, hence `READ`."""
-
+#: Slope and intercept of ``logit p`` over ln n, p the probability that n agreeing keypoints are
+#: right: of a symbol that ships, and of a gallery's reference image. Fitted to pictures made by
+#: `bench/quality/logo_scores.py`. Of names it found right what the reader's confidence says.
 SYMBOL, REFERENCE = (4.451, -6.975), (6.562, -17.125)
-"""Slope and intercept of ``logit p`` over ln n, p the probability that n agreeing keypoints are
-right: of a symbol that ships, and of a gallery's reference image. Fitted to pictures made by
-`bench/quality/logo_scores.py`. Of names it found right what the reader's confidence says."""
-
+#: A line of text is lettering, not a part of a symbol, when the reader is so sure of it, it has so
+#: many letters, and is less like the symbol's name than this (of their letters, in order).
 READ, LETTERS, LIKE = 0.9, 3, 0.75
-"""A line of text is lettering, not a part of a symbol, when the reader is so sure of it, it has so
-many letters, and is less like the symbol's name than this (of their letters, in order)."""
-
+#: Reference images whose geometry is looked at, those with the most similar keypoints.
 VERIFIED = 15
-"""Reference images whose geometry is looked at, those with the most similar keypoints."""
-
+#: Keypoints similar to a reference image's below which it is not looked at.
 LEAST_VOTES = 5
-"""Keypoints similar to a reference image's below which it is not looked at."""
-
+#: Of one gallery's reference images together: with many of them, fewer of each are compared.
 MOST_KEYPOINTS = 200_000
-"""Of one gallery's reference images together: with many of them, fewer of each are compared."""
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,66 +34,51 @@ log = logging.getLogger(__name__)
 #: Reference number → entry's key, similarity.
 Proposed: TypeAlias = Mapping[int, tuple[str, float]]
 
+#: Nearest embeddings that geometry looks at.
 PROPOSED = 10
-"""Nearest embeddings that geometry looks at."""
-
+#: Cosine below which geometry need not look: a quarter of a picture and the whole have 0.5.
 RELATED = 0.35
-"""Cosine below which geometry need not look: a quarter of a picture and the whole have 0.5."""
-
+#: Least cosine of two keypoints' descriptors that are taken for one place. Without it three of 770
+#: pictures of `bench/quality/web.py` matched a wrong one by chance; with XFeat's published 0.82 a
+#: fifth of the collages are lost.
 ALIKE = 0.75
-"""Least cosine of two keypoints' descriptors that are taken for one place. Without it three of 770
-pictures of `bench/quality/web.py` matched a wrong one by chance; with XFeat's published 0.82 a
-fifth of the collages are lost."""
-
+#: Keypoints that one homography carries over between pictures that share a part. On the set of
+#: `bench/quality/web.py` copies have 17 and more. Unrelated pictures have up to 31, but at odd
+#: slants, and 13 at most where the rules below hold.
 INLIERS = 16
-"""Keypoints that one homography carries over between pictures that share a part. On the set of
-`bench/quality/web.py` copies have 17 and more. Unrelated pictures have up to 31, but at odd slants,
-and 13 at most where the rules below hold."""
-
+#: A copy is shifted, scaled, turned or squeezed, but not seen at a slant: its homography has less
+#: perspective across the picture than `FLAT`, and stretches one way less than `SQUASHED` times the
+#: other. Unrelated pictures agree by odd slants (of 118 pairs looked at, all by 0.3 and 1.2 or
+#: more). What has `SURE` keypoints may be at a slant: a photograph of a poster.
 FLAT, SQUASHED, SURE = 0.25, 1.6, 60
-"""A copy is shifted, scaled, turned or squeezed, but not seen at a slant: its homography has less
-perspective across the picture than `FLAT`, and stretches one way less than `SQUASHED` times the
-other. Unrelated pictures agree by odd slants (of 118 pairs looked at, all by 0.3 and 1.2 or more).
-What has `SURE` keypoints may be at a slant: a photograph of a poster."""
-
+#: Fewer keypoints than `FEW` must agree on the simplest move, shifting and scaling: stretched one
+#: way less than `EVEN` times the other, and turned by less than `UPRIGHT` degrees.
 FEW, EVEN, UPRIGHT = 25, 1.12, 12.0
-"""Fewer keypoints than `FEW` must agree on the simplest move, shifting and scaling: stretched one
-way less than `EVEN` times the other, and turned by less than `UPRIGHT` degrees."""
-
+#: Of either picture is where the two agree, and so many degrees at most are between them: the same
+#: picture. A crop of 90 % is a part.
 COVERED, LEVEL = 0.92, 2.0
-"""Of either picture is where the two agree, and so many degrees at most are between them: the same
-picture. A crop of 90 % is a part."""
-
+#: Per side of a picture. Of the cells with at least `FEWEST` keypoints `EVERYWHERE` must agree.
 CELLS, FEWEST = 6, 4
-"""Per side of a picture. Of the cells with at least `FEWEST` keypoints `EVERYWHERE` must agree."""
-
+#: A caption laid over a picture leaves cells of either that nothing agrees in.
 EVERYWHERE = 0.9
-"""A caption laid over a picture leaves cells of either that nothing agrees in."""
-
+#: Differing bits of two hashes up to which an agreement that covers both is one everywhere; `FAINT`
+#: where either picture has little in it: brightening or shrinking such a one turns more of its
+#: bits, and so does a caption. Of 100 pictures made hazy, copies differ in up to 68 bits (99 % in
+#: up to 60), captioned ones in 64 and more; `bench/quality/web.py` measures it.
 ALMOST, FAINT = 38, 60
-"""Differing bits of two hashes up to which an agreement that covers both is one everywhere; `FAINT`
-where either picture has little in it: brightening or shrinking such a one turns more of its bits,
-and so does a caption. Of 100 pictures made hazy, copies differ in up to 68 bits (99 % in up to 60),
-captioned ones in 64 and more; `bench/quality/web.py` measures it."""
-
+#: Nearest embeddings at least so similar, and so many of them, are tried mirrored too.
 MIRRORED, MIRROR_TRIES = 0.6, 3
-"""Nearest embeddings at least so similar, and so many of them, are tried mirrored too."""
-
+#: Cosine from which pictures look alike to a person more often than not.
 SIMILAR = 0.6
-"""Cosine from which pictures look alike to a person more often than not."""
-
+#: Similar images looked for; a request may ask for fewer.
 MOST_SIMILAR = 50
-"""Similar images looked for; a request may ask for fewer."""
-
+#: Windows per row and column, each half the picture wide and high; how many of them, those with the
+#: most similar embeddings, geometry looks at, and the embeddings nearest to each that it tries.
 WINDOWS, WINDOWS_TRIED, WINDOW_PROPOSED = 3, 3, 2
-"""Windows per row and column, each half the picture wide and high; how many of them, those with
-the most similar embeddings, geometry looks at, and the embeddings nearest to each that it tries."""
-
+#: Pixels: what is shown smaller in a collage is not looked for.
 SMALLEST_WINDOW = 64
-"""Pixels: what is shown smaller in a collage is not looked for."""
-
+#: Pages whose words tell which words are rare in a gallery.
 SAMPLED = 5000
-"""Pages whose words tell which words are rare in a gallery."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,20 +15,16 @@ from typing import Self
 
 from tapetum.gallery import Mention
 
+#: Words of a phrase.
 LONGEST = 4
-"""Words of a phrase."""
-
+#: A page of an image that only looks alike, where one of a copy counts 1.
 SIMILAR_WEIGHT = 0.3
-"""A page of an image that only looks alike, where one of a copy counts 1."""
-
+#: Images that only look alike whose pages must have a phrase before it says anything.
 AGREEING = 2
-"""Images that only look alike whose pages must have a phrase before it says anything."""
-
+#: Entities.
 MOST = 50
-"""Entities."""
-
+#: Scores below mean words that most pages have.
 LEAST = 0.2
-"""Scores below mean words that most pages have."""
 
 _FIELDS = {"title": 1.0, "alt": 1.0, "caption": 0.7}
 _PARTS = re.compile(r"\s[-–—|·•»:]+\s|[,;:()\[\]{}|\"“”„«»…!?]|\.\s")

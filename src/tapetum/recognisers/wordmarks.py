@@ -12,22 +12,19 @@ import numpy as np
 
 from tapetum.gallery.shipped.brands import Brands, key
 from tapetum.signals.page_layout import PageLayout
-from tapetum.signals.text import Line, Point, Quad
+from tapetum.signals.quads import area, box_around, height_of, quad_of, shared
+from tapetum.signals.text import Line, Quad
 
+#: Of the picture's shorter side: lettering less high than this is small print.
 LEAST_SHARE = 0.03
-"""Of the picture's shorter side: lettering less high than this is small print."""
-
+#: Of a block of text that may be a logo with what belongs to it.
 MOST_WORDS = 4
-"""Of a block of text that may be a logo with what belongs to it."""
-
+#: A name that is only part of what stands there has at least so many letters.
 PART_LETTERS = 5
-"""A name that is only part of what stands there has at least so many letters."""
-
+#: Largest ratio of the heights of two lines that make one name.
 LIKE_HEIGHT = 1.8
-"""Largest ratio of the heights of two lines that make one name."""
-
+#: Largest gap between two lines that make one name, in heights of the taller.
 APART = 1.0
-"""Largest gap between two lines that make one name, in heights of the taller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class _Span:
 def wordmarks(page: PageLayout, brands: Brands, width: int, height: int) -> list[Wordmark]:
     """The word-marks of a picture of ``width×height``, no two at the same place, best first."""
     least = LEAST_SHARE * min(width, height)
-    lines = [line for line in _isolated(page) if _height(line.quad) >= least]
+    lines = [line for line in _isolated(page) if height_of(line.quad) >= least]
     found = []
     for span in _spans(lines):
         named = brands.named(span.text)
@@ -63,7 +60,7 @@ def wordmarks(page: PageLayout, brands: Brands, width: int, height: int) -> list
         is_word = brand.is_word or (not span.whole and exactness < 1)
         found.append(Wordmark(brand.name, span.confidence * exactness, span.quad, is_word))
     # The longest name wins: "Coca-Cola Zero" over "Coca-Cola", both lines over one.
-    found.sort(key=lambda mark: (-_area(mark.quad), -mark.score))
+    found.sort(key=lambda mark: (-area(box_around(mark.quad)), -mark.score))
     kept: list[Wordmark] = []
     for mark in found:
         if not any(_inside(mark.quad, other.quad) for other in kept):
@@ -100,47 +97,25 @@ def _spans(lines: Sequence[Line]) -> Iterator[_Span]:
     for one in lines:
         for other in lines:
             if one is not other and _continues(one.quad, other.quad):
-                quad = _around(one.quad, other.quad)
+                quad = quad_of(box_around((*one.quad, *other.quad)))
                 confidence = min(one.confidence, other.confidence)
                 yield _Span(f"{one.text} {other.text}", quad, confidence, whole=True)
 
 
 def _continues(quad: Quad, other: Quad) -> bool:
     """Whether ``other`` stands right below or right after ``quad``, in letters of like size."""
-    low, high = sorted((_height(quad), _height(other)))
+    low, high = sorted((height_of(quad), height_of(other)))
     if low <= 0 or high > LIKE_HEIGHT * low:
         return False
-    (x0, y0), (x1, y1) = _corners(quad)
-    (u0, v0), (u1, v1) = _corners(other)
+    x0, y0, x1, y1 = box_around(quad)
+    u0, v0, u1, v1 = box_around(other)
     across, down = min(x1, u1) - max(x0, u0), min(y1, v1) - max(y0, v0)
     below = across > 0.5 * min(x1 - x0, u1 - u0) and v0 > y0 and -0.5 * high < v0 - y1
     after = down > 0.5 * low and u0 > x0 and -0.5 * high < u0 - x1
     return (below and v0 - y1 < APART * high) or (after and u0 - x1 < APART * high)
 
 
-def _corners(quad: Sequence[Point]) -> tuple[Point, Point]:
-    xs, ys = zip(*quad, strict=True)
-    return (min(xs), min(ys)), (max(xs), max(ys))
-
-
-def _around(quad: Quad, other: Quad) -> Quad:
-    (x0, y0), (x1, y1) = _corners((*quad, *other))
-    return (x0, y0), (x1, y0), (x1, y1), (x0, y1)
-
-
-def _height(quad: Quad) -> float:
-    (x0, y0), _, _, (x1, y1) = quad
-    return float(np.hypot(x1 - x0, y1 - y0))
-
-
-def _area(quad: Quad) -> float:
-    (x0, y0), (x1, y1) = _corners(quad)
-    return (x1 - x0) * (y1 - y0)
-
-
 def _inside(quad: Quad, other: Quad) -> bool:
     """Whether most of ``quad`` is within ``other``."""
-    (x0, y0), (x1, y1) = _corners(quad)
-    (u0, v0), (u1, v1) = _corners(other)
-    shared = max(0.0, min(x1, u1) - max(x0, u0)) * max(0.0, min(y1, v1) - max(y0, v0))
-    return shared > 0.5 * _area(quad)
+    box = box_around(quad)
+    return area(shared(box, box_around(other))) > 0.5 * area(box)

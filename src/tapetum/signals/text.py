@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 Point = tuple[float, float]
 
+#: Top-left, top-right, bottom-right, bottom-left as the text is read: (x, y) in pixels of the
+#: full-size upright image. Any angle; a corner may lie outside the image.
 Quad = tuple[Point, Point, Point, Point]
-"""Top-left, top-right, bottom-right, bottom-left as the text is read: (x, y) in pixels of the
-full-size upright image. Any angle; a corner may lie outside the image."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,29 +10,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+#: Pixels; the network's input height.
 LINE_HEIGHT = 48
-"""Pixels; the network's input height."""
-
+#: Pixels of the 48-pixel line behind one column of the network's output.
 COLUMN = 8
-"""Pixels of the 48-pixel line behind one column of the network's output."""
-
+#: Rows of the 48-pixel line above and below that belong to its surroundings.
 INK_MARGIN = 6
-"""Rows of the 48-pixel line above and below that belong to its surroundings."""
-
+#: A column with less of the line's contrast holds no ink.
 EMPTY = 0.2
-"""A column with less of the line's contrast holds no ink."""
-
+#: Pixels of the 48-pixel line, and times the line's usual empty stretch, by which two characters
+#: stand apart that have a space between them, read or not: the recogniser leaves out many before
+#: and after colons. Of 19,000 pairs without a space on the development set three stand so, two of
+#: them digits: numbers are never cut.
 APART, TIMES_AS_FAR = LINE_HEIGHT / 4, 3.0
-"""Pixels of the 48-pixel line, and times the line's usual empty stretch, by which two characters
-stand apart that have a space between them, read or not: the recogniser leaves out many before and
-after colons. Of 19,000 pairs without a space on the development set three stand so, two of them
-digits: numbers are never cut."""
 
 DIGITS = frozenset("0123456789")
 NUMERIC = DIGITS | frozenset(".,/-+")
 
+#: What a pixel of distance counts for beside ink: it decides between columns equally empty.
 NEARER = 1e-4
-"""What a pixel of distance counts for beside ink: it decides between columns equally empty."""
 
 
 @dataclass(frozen=True, slots=True)

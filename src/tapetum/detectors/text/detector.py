@@ -22,15 +22,13 @@ from tapetum.models.tesseract import Tesseract
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.signals.text import Line, Quad, Symbol, TextLines, Word
 
+#: Lines read with less mean confidence are dropped (PP-OCR's own default).
 CONFIDENT = 0.5
-"""Lines read with less mean confidence are dropped (PP-OCR's own default)."""
-
+#: Lines of so few symbols must be read with more confidence: twigs, stones and window bars read as
+#: a character or two. On the development set this drops no line that was read right.
 SHORT, SHORT_CONFIDENT = 4, 0.75
-"""Lines of so few symbols must be read with more confidence: twigs, stones and window bars read
-as a character or two. On the development set this drops no line that was read right."""
-
+#: Lines are found in a small picture and read in one this much larger, if there are pixels.
 CROP_SCALE = 1.5
-"""Lines are found in a small picture and read in one this much larger, if there are pixels."""
 
 
 class TextDetector:

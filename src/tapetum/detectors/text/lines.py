@@ -15,58 +15,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.models.session import Sessions
+from tapetum.signals.quads import weighted_median
 
 NETWORK = "ppocr-v6-detector"
 
+#: The network halves its input five times: its sides are multiples of this.
 STRIDE = 32
-"""The network halves its input five times: its sides are multiples of this."""
-
+#: Largest input: a 4:3 photograph or an A4 page keeps about 2000 pixels on its long side.
 MOST_PIXELS = 2000 * 1500
-"""Largest input: a 4:3 photograph or an A4 page keeps about 2000 pixels on its long side."""
-
+#: Smaller pictures are enlarged to about this many pixels, but no more than `MOST_ENLARGED`.
 FEWEST_PIXELS = 1024 * 736
-"""Smaller pictures are enlarged to about this many pixels, but no more than `MOST_ENLARGED`."""
 
 MOST_ENLARGED = 3.0
 
+#: Of the first look. Lettering of a cap height of 10 pixels in a picture of `MOST_PIXELS` still
+#: shows there as specks (measured on eleven photographs).
 FIRST_PIXELS = 600_000
-"""Of the first look. Lettering of a cap height of 10 pixels in a picture of `MOST_PIXELS` still
-shows there as specks (measured on eleven photographs)."""
-
+#: Height of a grown line, in pixels of the network's input, from which the look that found it will
+#: do; about 1.4 times the height of its letters. Smaller ones are looked at again, larger.
 LEGIBLE = 22.0
-"""Height of a grown line, in pixels of the network's input, from which the look that found it will
-do; about 1.4 times the height of its letters. Smaller ones are looked at again, larger."""
-
+#: Pixels of the first look: a piece of at least this size that misses `SCORE_THRESHOLD` may be a
+#: word in faint print. Clean pages have none, noise is smaller.
 FAINT = 8.0
-"""Pixels of the first look: a piece of at least this size that misses `SCORE_THRESHOLD` may be a
-word in faint print. Clean pages have none, noise is smaller."""
-
+#: How many times as large faint print is looked at again.
 CLOSER = 1.5
-"""How many times as large faint print is looked at again."""
-
+#: A first look is taken where the full size has at least so many times its pixels.
 WORTH_A_LOOK = 1.4
-"""A first look is taken where the full size has at least so many times its pixels."""
-
+#: A strip may be longer than a page, which is what keeps long receipts and web pages readable.
 LONGEST_SIDE = 6000
-"""A strip may be longer than a page, which is what keeps long receipts and web pages readable."""
 
 KERNEL_THRESHOLD = 0.3
 SCORE_THRESHOLD = 0.5
+#: Thresholds of the PP-OCR detector's published configuration (mean probability of the kernel;
+#: growth = area x ratio / perimeter).
 UNCLIP_RATIO = 1.6
-"""Thresholds of the PP-OCR detector's published configuration (mean probability of the kernel;
-growth = area x ratio / perimeter)."""
-
+#: Pixels of the network's input: thinner pieces are specks, not lines.
 THINNEST_KERNEL = 3.0
-"""Pixels of the network's input: thinner pieces are specks, not lines."""
-
+#: The same in the first look, where specks say that there are lines too small to be told.
 SPECK = 1.5
-"""The same in the first look, where specks say that there are lines too small to be told."""
-
+#: -1..1 for each value of a pixel.
 _LEVELS = (np.arange(256, dtype=np.float32) - np.float32(127.5)) * np.float32(2 / 255)
-"""-1..1 for each value of a pixel."""
-
+#: Far above the densest newspaper page; bounds the work on a picture of noise.
 MOST_LINES = 5000
-"""Far above the densest newspaper page; bounds the work on a picture of noise."""
 
 
 def input_size(width: int, height: int) -> tuple[int, int]:
@@ -235,7 +225,8 @@ def reading_order(quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float
         return list(quads)
     corners = np.stack(quads).astype(np.float64)
     along = corners[:, 1] - corners[:, 0]
-    angle = _weighted_median(np.arctan2(along[:, 1], along[:, 0]), np.hypot(*along.T))
+    angles, lengths = np.arctan2(along[:, 1], along[:, 0]), np.hypot(*along.T)
+    angle = weighted_median(angles.tolist(), lengths.tolist())
     cosine, sine = np.cos(angle), np.sin(angle)
     centres = corners.mean(axis=1) @ np.array([[cosine, -sine], [sine, cosine]])
     heights = np.hypot(*(corners[:, 3] - corners[:, 0]).T)
@@ -255,9 +246,3 @@ def reading_order(quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float
         placed.update(row)
         order += sorted(row, key=lambda i: (centres[i, 0], centres[i, 1]))
     return [quads[i] for i in order]
-
-
-def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])

@@ -15,30 +15,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.text.quads import Quad, size
 from tapetum.detectors.text.recognition import Reading
 
-Quad = NDArray[np.float32]
-
+#: Reads each quadrilateral of a page just as its corners say.
 Read = Callable[[list[Quad]], Sequence[Reading | None]]
-"""Reads each quadrilateral of a page just as its corners say."""
-
+#: Lines that are asked.
 WITNESSES = 5
-"""Lines that are asked."""
-
+#: Length over height of a witness, where there is a choice: longer ones cost more than they add.
 LONGEST = 16.0
-"""Length over height of a witness, where there is a choice: longer ones cost more than they add."""
-
+#: Length over height of a line that shows along which side its text runs.
 ELONGATED = 1.5
-"""Length over height of a line that shows along which side its text runs."""
-
+#: Mean confidence, over symbols, of lines that are read the right way up.
 SURE = 0.85
-"""Mean confidence, over symbols, of lines that are read the right way up."""
-
+#: How much higher the confidence one way up must be where neither is sure: handwriting, blur.
 CLEARER = 0.15
-"""How much higher the confidence one way up must be where neither is sure: handwriting, blur."""
-
+#: Symbols that the witnesses must have read together to be believed where they are not sure.
 ENOUGH = 12
-"""Symbols that the witnesses must have read together to be believed where they are not sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ def sideways(quads: Sequence[Quad]) -> bool:
     """Whether most of the text runs up or down, by the length of its lines."""
     level = upright = 0.0
     for quad in quads:
-        width, height = _size(quad)
+        width, height = size(quad)
         level += width if width >= ELONGATED * height else 0.0
         upright += height if height >= ELONGATED * width else 0.0
     return upright > level
@@ -92,18 +85,12 @@ def _witnesses(quads: Sequence[Quad]) -> list[int]:
     """Indices of the lines that tell most for their price: the longest of those not too long."""
     shapes = []
     for index, quad in enumerate(quads):
-        short, long = sorted(_size(quad))
+        short, long = sorted(size(quad))
         if long >= ELONGATED * short:
             shapes.append((long / short, index))
     fitting = sorted((shape for shape in shapes if shape[0] <= LONGEST), reverse=True)
     spare = sorted(shape for shape in shapes if shape[0] > LONGEST)
     return [index for _, index in (fitting + spare)[:WITNESSES]]
-
-
-def _size(quad: Quad) -> tuple[float, float]:
-    """Width and height in pixels, at least 1."""
-    top, side = quad[1] - quad[0], quad[3] - quad[0]
-    return max(1.0, float(np.hypot(*top))), max(1.0, float(np.hypot(*side)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapetum.detectors.text.quads import Quad, size
 from tapetum.detectors.text.recognition import Reading
 from tapetum.detectors.text.script_line import (
     DOUBTFUL_DENSITY,
@@ -22,7 +23,6 @@ from tapetum.detectors.text.script_line import (
     ModelReader,
     Pixels,
     Placed,
-    Quad,
     ScriptLine,
     quality,
     text_of,
@@ -32,60 +32,48 @@ from tapetum.layout.languages import Languages
 from tapetum.layout.scripts import LANGUAGES, KnownLanguage
 from tapetum.models.tesseract import Tesseract
 
+#: Width over height of a line that may tell the script of its page. Shorter ones, to the second,
+#: are asked only where no line is longer: they hold one word at most.
 LONG_ENOUGH, SCRAP = 3.0, 2.0
-"""Width over height of a line that may tell the script of its page. Shorter ones, to the second,
-are asked only where no line is longer: they hold one word at most."""
-
+#: Lines, those of which PP-OCR left most unread, that are tried with every script; fewer on a page
+#: of which most was read well, and to tell which way up it lies.
 PROBES, FEWER_PROBES = 4, 2
-"""Lines, those of which PP-OCR left most unread, that are tried with every script; fewer on a page
-of which most was read well, and to tell which way up it lies."""
-
+#: Scripts, those that came nearest, with which such a line is read in the other ways too.
 SECOND_LOOKS = 4
-"""Scripts, those that came nearest, with which such a line is read in the other ways too."""
-
+#: Of its script, on a line that decides for one.
 FEWEST_LETTERS = 4
-"""Of its script, on a line that decides for one."""
 
 ACCEPTED_AGAIN = 0.85
+#: As `ACCEPTED`, where the best of several ways to read the line counts, and for Thai, whose model
+#: is the one that is sure of other scripts too (0.86 on Armenian, which none reads).
 ACCEPTED_THAI = 0.88
-"""As `ACCEPTED`, where the best of several ways to read the line counts, and for Thai, whose model
-is the one that is sure of other scripts too (0.86 on Armenian, which none reads)."""
-
+#: How much better lines must read one way up than the other where neither way is accepted.
 CLEARLY = 0.3
-"""How much better lines must read one way up than the other where neither way is accepted."""
-
+#: Lines by which the language is chosen among those of one script.
 WITNESSES = 8
-"""Lines by which the language is chosen among those of one script."""
-
+#: Least mean word confidence at which a reading is taken at all; the second on a page that is known
+#: to be in the script: short words in small print are read right with as little.
 KEPT, KEPT_AMONG_OTHERS = 0.6, 0.3
-"""Least mean word confidence at which a reading is taken at all; the second on a page that is known
-to be in the script: short words in small print are read right with as little."""
-
+#: Share of doubtful lines, by width, from which all lines of a page are read again.
 MOSTLY = 0.3
-"""Share of doubtful lines, by width, from which all lines of a page are read again."""
-
+#: Scripts that are sought on one page besides the general recogniser's.
 MOST_SCRIPTS = 2
-"""Scripts that are sought on one page besides the general recogniser's."""
-
+#: Languages of the hints, in their order, with which every line is read: bounds the work.
 MOST_HINTED = 4
-"""Languages of the hints, in their order, with which every line is read: bounds the work."""
 
 VIETNAMESE = frozenset("ăâđêôơưĂÂĐÊÔƠƯ")
+#: Letters that PP-OCR does read, and their share from which the language of a page is asked.
 VIETNAMESE_SHARE = 0.02
-"""Letters that PP-OCR does read, and their share from which the language of a page is asked."""
-
+#: Least probability at which a page of Latin letters is read again as Vietnamese.
 SURE_LANGUAGE = 0.5
-"""Least probability at which a page of Latin letters is read again as Vietnamese."""
-
+#: One language of each script.
 PROBED = tuple(
     language
     for code, language in LANGUAGES.items()
     if code in {"ko", "ru", "ar", "hi", "th", "el", "he", "bn", "ta", "te", "gu", "pa", "km", "si"}
 )
-"""One language of each script."""
-
+#: A line as `tapetum.detectors.text.lines.LineFinder` gives it, and what PP-OCR made of it.
 Found = tuple[Quad, Reading | None]
-"""A line as `tapetum.detectors.text.lines.LineFinder` gives it, and what PP-OCR made of it."""
 
 
 class ScriptReading(NamedTuple):
@@ -180,7 +168,7 @@ class ScriptReader:
         """
         models = _by_tesseract(hints) if hints else PROBED
         page = _Page(self._reader, pixels, [])
-        page.lines = [ScriptLine(pixels, quad, None, *_size(quad)) for quad in quads]
+        page.lines = [ScriptLine(pixels, quad, None, *size(quad)) for quad in quads]
         lines = page.telling(range(len(quads)), FEWER_PROBES)
         sums: dict[str, list[float]] = {}
         for at in lines:
@@ -330,9 +318,3 @@ def _is_accepted(
         and own >= max(FEWEST_LETTERS, len(symbols) / 2)
         and quality(symbols, language) >= least
     )
-
-
-def _size(quad: Quad) -> tuple[float, float]:
-    """Width and height of ``quad`` as its corners say, at least 1 pixel."""
-    top, side = quad[1] - quad[0], quad[3] - quad[0]
-    return max(1.0, float(np.hypot(*top))), max(1.0, float(np.hypot(*side)))

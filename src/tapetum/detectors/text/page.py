@@ -10,21 +10,19 @@ from numpy.typing import NDArray
 from tapetum.detectors.text.lines import LineFinder, input_size
 from tapetum.detectors.text.orientation import Orientation, page_orientation, sideways, upright
 from tapetum.detectors.text.other_scripts import Found, ScriptReader
+from tapetum.detectors.text.quads import Quad
 from tapetum.detectors.text.recognition import LineReader, Reading
 
 Pixels = NDArray[np.uint8]
-Quad = NDArray[np.float32]
 
+#: Lines up to which a picture has its surroundings looked at in other positions: a sign or two, and
+#: no page that could vote.
 FEW = 3
-"""Lines up to which a picture has its surroundings looked at in other positions: a sign or two,
-and no page that could vote."""
-
+#: Symbols and mean confidence from which a line is read clearly: on their heads, words come out
+#: shorter or less sure.
 CLEAR_SYMBOLS, CLEAR_CONFIDENCE = 4, 0.85
-"""Symbols and mean confidence from which a line is read clearly: on their heads, words come out
-shorter or less sure."""
-
+#: Pixels of the line finder's input, each way, that are looked at around a line.
 SURROUNDINGS = 384
-"""Pixels of the line finder's input, each way, that are looked at around a line."""
 
 
 class PageReader:

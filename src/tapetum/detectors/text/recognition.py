@@ -10,40 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.detectors.text.characters import COLUMN, LINE_HEIGHT, Character, Peak, words_of
+from tapetum.detectors.text.quads import extent
 from tapetum.detectors.text.vertical import may_be_vertical, stood_up
 from tapetum.errors import ModelError
 from tapetum.models.session import Sessions
 
 NETWORK = "ppocr-v6-recogniser"
 
+#: Bounds of the network's input width, in pixels. A longer line is squeezed into the widest.
+#:
+#: It reads lines of 6400 pixels without fault where the same lines squeezed into 3200 lose most of
+#: their letters (measured); a terminal's or a spreadsheet's lines are that long.
 NARROWEST, WIDEST = 48, 6400
-"""Bounds of the network's input width, in pixels. A longer line is squeezed into the widest.
-
-It reads lines of 6400 pixels without fault where the same lines squeezed into 3200 lose most of
-their letters (measured); a terminal's or a spreadsheet's lines are that long."""
-
+#: Lines are squeezed along their length, all the more the longer they are beside their height: from
+#: five times on, at ten times and beyond to 0.9. A tenth less work, and prose reads no worse for it
+#: on the development set; the short words of scenes do, and at 0.8 narrow letters begin to merge.
 LENGTHS, SQUEEZES = (5.0, 10.0), (1.0, 0.9)
-"""Lines are squeezed along their length, all the more the longer they are beside their height:
-from five times on, at ten times and beyond to 0.9. A tenth less work, and prose reads no worse for
-it on the development set; the short words of scenes do, and at 0.8 narrow letters begin to merge.
-"""
-
+#: Up to each width, inputs are padded to a multiple of the second number of pixels: few different
+#: shapes, for runtimes keep memory and kernels for each.
 STEPS = ((320, 16), (1280, 32), (WIDEST, 64))
-"""Up to each width, inputs are padded to a multiple of the second number of pixels: few different
-shapes, for runtimes keep memory and kernels for each."""
-
+#: Height over width from which a line is taken to be turned by 90 degrees.
 TALL = 1.5
-"""Height over width from which a line is taken to be turned by 90 degrees."""
-
+#: Mean confidence from which a column whose characters were stood up is taken to be vertical. On
+#: rendered columns it is 0.98 and more, on turned lines of print 0.7 and less.
 STANDS_UP = 0.8
-"""Mean confidence from which a column whose characters were stood up is taken to be vertical. On
-rendered columns it is 0.98 and more, on turned lines of print 0.7 and less."""
-
+#: Up to this height over width a tall line may also be a single upright character ("1", "!").
 MAYBE_UPRIGHT = 3.0
-"""Up to this height over width a tall line may also be a single upright character ("1", "!")."""
-
+#: The CTC class that stands for nothing.
 BLANK = 0
-"""The CTC class that stands for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +78,7 @@ class LineReader:
         stands on its head: that is a question for a whole page, single lines often answer it wrong.
         Raises `tapetum.errors.ModelError` when the network does not fit its list of characters.
         """
-        width, height = _extent(quad)
+        width, height = extent(quad)
         if height < TALL * width:
             return self._read(pixels, quad)
         turned = self._read(pixels, np.roll(quad, -1, axis=0))
@@ -132,15 +126,9 @@ def padded_width(width: int) -> int:
     return max(NARROWEST, width + -width % step)
 
 
-def _extent(quad: NDArray[np.float32]) -> tuple[float, float]:
-    """Width and height of a quadrilateral, in its own pixels, at least 1: the longer of two."""
-    top, right, bottom, left = (np.hypot(*(quad[i] - quad[(i + 1) % 4])) for i in range(4))
-    return max(1.0, float(max(top, bottom))), max(1.0, float(max(left, right)))
-
-
 def _straighten(pixels: NDArray[np.uint8], quad: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The line as ``uint8`` RGB ``48×W×3``; what lies outside the picture repeats its border."""
-    exact_width, exact_height = _extent(quad)
+    exact_width, exact_height = extent(quad)
     width, height = round(exact_width), round(exact_height)
     # Pixel centres sit at half coordinates, warpPerspective counts from the centre of the first.
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)

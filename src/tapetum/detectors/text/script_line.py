@@ -10,43 +10,38 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.text.quads import Quad, extent
 from tapetum.detectors.text.recognition import TALL, Reading
 from tapetum.layout.scripts import KnownLanguage, script_of
 from tapetum.models.tesseract import Glyph, Tesseract
 
 DOUBTFUL_DENSITY = 0.8
+#: Letters and digits per line height: Latin print has 1.6 and more, Han about 1.
 LATIN_DENSITY = 1.6
-"""Letters and digits per line height: Latin print has 1.6 and more, Han about 1."""
 
 DOUBTFUL_CONFIDENCE = 0.8
+#: The second for lines as dense as Latin print: blur and handwriting are read so with 0.6 to 0.8.
+#: Of other scripts PP-OCR mostly leaves out letters; where it does not, it stays below (measured on
+#: lines of fourteen scripts), or it takes them for Latin capitals (above 0.8).
 DOUBTFUL_IF_DENSE = 0.65
-"""The second for lines as dense as Latin print: blur and handwriting are read so with 0.6 to 0.8.
-Of other scripts PP-OCR mostly leaves out letters; where it does not, it stays below (measured on
-lines of fourteen scripts), or it takes them for Latin capitals (above 0.8)."""
-
+#: Width over height of what is read of a line to tell its script: two or three words suffice, and
+#: models take several times as long over what they do not know.
 PROBE_WIDTH = 12.0
-"""Width over height of what is read of a line to tell its script: two or three words suffice, and
-models take several times as long over what they do not know."""
-
+#: Mean word confidence from which a line is not read another way.
 GOOD = 0.9
-"""Mean word confidence from which a line is not read another way."""
-
+#: Pixels around a line in which its row is looked for.
 MARGIN = 10
-"""Pixels around a line in which its row is looked for."""
-
+#: Lines lower than the first, in pixels, are also read enlarged to the second.
 SMALL_PRINT, ENLARGED = 32, 48
-"""Lines lower than the first, in pixels, are also read enlarged to the second."""
 
 HIGHEST = 64
+#: Most pixels of height that a line is cut out with, and those of one that is read raw; space kept
+#: above and below its ink then. The models look at 36 to 48 of them: more only take time.
 RAW_MARGIN = 0.1
-"""Most pixels of height that a line is cut out with, and those of one that is read raw; space kept
-above and below its ink then. The models look at 36 to 48 of them: more only take time."""
-
+#: Pixels; longer lines are squeezed.
 LONGEST_LINE = 6400
-"""Pixels; longer lines are squeezed."""
 
 Pixels = NDArray[np.uint8]
-Quad = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +77,7 @@ class ScriptLine:
         """The line of ``quad`` as `LineFinder` gives it. A tall one that PP-OCR made nothing of is
         taken to be turned clockwise, as PP-OCR takes it."""
         quad = quad if reading is None else reading.quad
-        width, height = _extent(quad)
+        width, height = extent(quad)
         if reading is None and height >= TALL * width:
             return cls(pixels, np.roll(quad, -1, axis=0), reading, height, width)
         return cls(pixels, quad, reading, width, height)
@@ -176,12 +171,6 @@ def quality(symbols: Sequence[Placed], language: KnownLanguage) -> float:
 def text_of(reading: Reading) -> str:
     """The words of a reading, a space between each two."""
     return " ".join("".join(character.text for character in word) for word in reading.words)
-
-
-def _extent(quad: Quad) -> tuple[float, float]:
-    """Width and height of a quadrilateral in its own pixels, at least 1: the longer of two."""
-    top, right, bottom, left = (np.hypot(*(quad[i] - quad[(i + 1) % 4])) for i in range(4))
-    return max(1.0, float(max(top, bottom))), max(1.0, float(max(left, right)))
 
 
 def _placed(glyphs: Sequence[Glyph], margin: int, width: int) -> tuple[Placed, ...]:

@@ -9,28 +9,23 @@ turned page it makes characters that lie on their other side, which the network 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from unicodedata import east_asian_width
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-NARROWEST = 4
-"""Pixels along the line that are taken for a character at least."""
+from tapetum.layout.scripts import block_of
 
-_IDEOGRAPHIC = (
-    ("\u2e80", "\u2fdf"),  # radicals
-    ("\u3005", "\u3007"),  # repetition marks
-    ("\u3040", "\u30ff"),  # kana
-    ("\u3400", "\u4dbf"),
-    ("\u4e00", "\u9fff"),
-    ("\uf900", "\ufaff"),
-    ("\U00020000", "\U0003134f"),
-)
+#: Pixels along the line that are taken for a character at least.
+NARROWEST = 4
 
 
 def may_be_vertical(text: str) -> bool:
-    """Whether at least half of ``text`` is Chinese characters or kana, and two of them."""
-    count = sum(any(a <= one <= b for a, b in _IDEOGRAPHIC) for one in text)
+    """Whether at least half of ``text`` is Chinese characters or kana of full width, and two of
+    them."""
+    wide = (character for character in text if east_asian_width(character) == "W")
+    count = sum(block_of(character) in ("Han", "Kana") for character in wide)
     return count >= max(2, len(text) / 2)
 
 

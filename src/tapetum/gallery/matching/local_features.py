@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tapetum.errors import InvalidGallery
 
+#: Of a descriptor.
 CHANNELS = 64
-"""Of a descriptor."""
 
 _FORMAT = 1  # of the packed bytes
 _HEADER = struct.Struct("<BIIH")  # format, width, height, count

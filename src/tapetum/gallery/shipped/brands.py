@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Self
 
+#: Names of so few letters count only when spelt exactly, capitals and all.
 SHORT = 3
-"""Names of so few letters count only when spelt exactly, capitals and all."""
-
+#: Names of so many letters may have one letter misread.
 LONG = 8
-"""Names of so many letters may have one letter misread."""
-
+#: What a name with a letter misread is worth of the same name in full.
 MISREAD = 0.85
-"""What a name with a letter misread is worth of the same name in full."""
 
 
 @dataclass(frozen=True, slots=True)

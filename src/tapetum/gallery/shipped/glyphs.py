@@ -10,8 +10,8 @@ import numpy as np
 
 from tapetum.gallery.matching.local_features import LocalFeatures
 
+#: Pixels of white around each icon, whose keypoints lie partly in it.
 MARGIN = 32
-"""Pixels of white around each icon, whose keypoints lie partly in it."""
 
 
 def load() -> list[tuple[str, LocalFeatures]]:
