@@ -151,7 +151,7 @@ class Workshop:
         self._detectors = detectors(self.sessions)
         self._features = features()
         self._logos = _logos(settings)
-        self._shipped = [landmarks.load()] if settings.shipped == "on" else []
+        self._shipped = [landmarks.load()] if settings.shipped else []
         if preload and settings.precision == "full":
             self.sessions.preload()
 
