@@ -314,6 +314,8 @@ class Annotator:
                 image.picture = source.picture(lambda w, h: self._side(image, w, h))
         except ImageError as error:
             image.refuse(error)
+        except MemoryError:  # the process is at its limit: whoever runs it decides
+            raise
         except Exception:
             log.exception("unexpected fault while opening an image")
             image.refuse(ImageFailed("The image could not be opened: a fault of this server."))
@@ -345,6 +347,8 @@ class Annotator:
         contexts = [image.context for image in images if image.picture is not None]
         try:
             signals = detector.detect(pictures, contexts)
+        except MemoryError:  # the process is at its limit: whoever runs it decides
+            raise
         except Exception:
             if len(images) > 1:
                 for image in images:
@@ -361,6 +365,8 @@ class Annotator:
             return
         try:
             signal = recogniser.recognise(image.picture, image.signals, image.context)
+        except MemoryError:  # the process is at its limit: whoever runs it decides
+            raise
         except Exception:
             log.exception("the recogniser of %s failed", recogniser.signal.__name__)
             return
@@ -380,6 +386,8 @@ class Annotator:
                 feature.describe(ask, image.signals, image.response)
             except ImageError as error:
                 image.refuse(error)
+            except MemoryError:  # the process is at its limit: whoever runs it decides
+                raise
             except Exception:
                 log.exception("%s failed", name)
                 image.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
