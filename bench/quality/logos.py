@@ -78,10 +78,10 @@ def measure(folder: Path) -> list[dict[str, Any]]:
     right = wrong = 0
     for item in pasted:
         label = key(item["label"])
-        names = looker.names(decode((folder / item["file"]).read_bytes(), looker.side), label)
+        names = looker.names(decode((folder / item["file"]).read_bytes(), looker.max_side), label)
         right += label in names
         wrong += sum(name != label for name in set(names))
-    false = sum(bool(looker.names(decode(path.read_bytes(), looker.side))) for path in clean)
+    false = sum(bool(looker.names(decode(path.read_bytes(), looker.max_side))) for path in clean)
     precision = right / max(1, right + wrong + false)
     recall = right / len(pasted)
     named, asked = _word_marks(looker, brands, clean)

@@ -101,7 +101,7 @@ def test_patterns_are_not_read(detector: TextDetector, size: tuple[int, int], wh
 
 @pytest.mark.parametrize("name", ["cat", "colosseum", "horses", "rocket"])
 def test_fur_stone_and_leaves_are_not_read(detector: TextDetector, photos: Path, name: str) -> None:
-    photo = decode((photos / f"{name}.jpg").read_bytes(), detector.side)
+    photo = decode((photos / f"{name}.jpg").read_bytes(), detector.max_side)
     (signal,) = detector.detect([photo])
 
     assert characters([line.text for line in signal.lines]) <= MOST_IMAGINED
