@@ -17,7 +17,7 @@ from tapetum.tasks.plan import Task
 from tapetum.vision import messages
 
 NAME = "projects/p/operations/1"
-WORKER = Path(__file__).parent / "programs" / "dies_of_red.py"
+WORKER = Path(__file__).parent.parent / "programs" / "dies_of_red.py"
 
 
 def request(colour: str):
