@@ -42,6 +42,7 @@ from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.matching.local_features import LocalFeatures
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
+from tapetum.imaging.decoders import shared
 from tapetum.layout.languages import Languages
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
@@ -143,6 +144,9 @@ class Workshop:
         self, settings: Settings, *, local_files: bool = False, preload: bool = False
     ) -> None:
         cv2.setNumThreads(1)  # the workers already fill the cores
+        self.decoders = shared()
+        if preload:
+            self.decoders.start()
         self._settings = settings
         self._local_files = local_files
         self.sessions = Sessions(
@@ -166,6 +170,7 @@ class Workshop:
             self._features,
             recognisers(self.sessions, galleries, *self._logos),
             settings.projects.asked(bool(settings.auth_modes)),
+            decoders=self.decoders,
         )
 
 

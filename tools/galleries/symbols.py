@@ -21,7 +21,7 @@ import numpy as np
 from tapetum.detectors.glyphs import projected, rooted
 from tapetum.gallery.matching.local_features import LocalFeatures
 from tapetum.gallery.shipped import brands, glyphs
-from tapetum.gallery.sources.svg import rendered
+from tapetum.imaging.drawing import rendered
 
 LICENCES = {None, "CC0-1.0", "MIT", "Apache-2.0", "BSD-3-Clause", "MPL-2.0", "Unlicense"}
 #: Keypoints: icons with fewer are left out; the best ones are kept.

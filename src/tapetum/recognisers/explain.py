@@ -17,11 +17,12 @@ from tapetum.errors import ImageError, InvalidGallery
 from tapetum.gallery import Galleries, Gallery, Kind, unit
 from tapetum.gallery.matching.local_features import LocalFeatures, Match, verified
 from tapetum.gallery.matching.pdq import distances
-from tapetum.gallery.sources.items import file_reader, pixels_of
-from tapetum.imaging.decoding import decode
+from tapetum.gallery.sources.items import file_reader
+from tapetum.imaging.decoders import shared
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
 from tapetum.recognisers import landmarks, logos, web
+from tapetum.recognisers.references import decoded
 
 #: Least cosine of two keypoints' descriptors, as the recognisers have it.
 ALIKE = {Kind.LOGO: logos.SIMILAR, Kind.LANDMARK: landmarks.SIMILAR, Kind.WEB: web.ALIKE}
@@ -60,11 +61,14 @@ class Explainer:
         self._galleries = galleries
         self._classifier = ImageClassifier(sessions)
         self._keypoints = KeypointDetector(sessions)
+        self._decoders = shared()
 
-    def opened(self, content: bytes) -> Picture:
-        """Raises `BadImage` and `ImageTooLarge`."""
+    def opened(self, content: bytes, source: str = "") -> Picture:
+        """Raises as `tapetum.recognisers.references.ReferenceMaker.make`."""
         looks = (self._classifier.max_side, self._keypoints.max_side)
-        return decode(content, lambda w, h: max(side(w, h) for side in looks))
+        return decoded(
+            self._decoders, source, content, lambda w, h: max(side(w, h) for side in looks)
+        )
 
     def candidates(self, picture: Picture, galleries: Sequence[Gallery]) -> list[Candidate]:
         """The nearest reference images of all ``galleries``, most keypoints in agreement first."""
@@ -129,7 +133,7 @@ class Explainer:
             content = file_reader(Path(candidate.source))()
             if hashlib.sha256(content).hexdigest() != candidate.digest:
                 return None
-            return self.opened(pixels_of(candidate.source, content))
+            return self.opened(content, candidate.source)
         except (ImageError, InvalidGallery, OSError):
             return None
 
