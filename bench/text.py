@@ -168,7 +168,7 @@ def _tapetum(precision: str) -> _Engine:
         (signal,) = detector.detect([picture])
         return [Piece(line.text, line.quad) for line in signal.lines]
 
-    return _Engine(lambda content: decode(content, detector.side), read)
+    return _Engine(lambda content: decode(content, detector.max_side), read)
 
 
 def _rapidocr(*, keeps_memory: bool = False) -> _Engine:

@@ -62,7 +62,7 @@ def measure(folder: Path) -> list[dict[str, Any]]:
     detector = ObjectDetector(Sessions(Manifest.packaged()))
     judged = {}
     for name, truth in truths.items():
-        picture = decode((folder / "images" / name).read_bytes(), detector.side)
+        picture = decode((folder / "images" / name).read_bytes(), detector.max_side)
         judged[name] = judge(detector.detect([picture])[0], truth)
     held, every = joined(judged[name] for name in sorted(held_out)), joined(judged.values())
     precision = average_precision(held)

@@ -60,7 +60,7 @@ def test_photographs_have_hardly_any(detector, photos: Path):
 
 def test_more_pixels_than_asked_for_change_little(detector, photos: Path):
     content = (photos / "page.png").read_bytes()
-    few = decode(content, detector.side)
+    few = decode(content, detector.max_side)
     many = decode(content, max)
     one, other = detector.detect([few, many])
     assert one.share == pytest.approx(other.share, abs=0.1)

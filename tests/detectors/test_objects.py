@@ -43,7 +43,7 @@ def detector(sessions) -> ObjectDetector:
 
 @pytest.fixture(scope="module")
 def dog(photos, detector) -> Picture:
-    return decode((photos / "dog.jpg").read_bytes(), detector.side)
+    return decode((photos / "dog.jpg").read_bytes(), detector.max_side)
 
 
 def overlap(box, other) -> float:
@@ -88,7 +88,7 @@ def equal(one: Objects, other: Objects) -> bool:
     ],
 )
 def test_the_best_box_is_the_subject(photos, detector, name, kind, box):
-    picture = decode((photos / name).read_bytes(), detector.side)
+    picture = decode((photos / name).read_bytes(), detector.max_side)
     (objects,) = detector.detect([picture])
     check(objects, picture)
     assert objects.classes[0] == kind
@@ -97,7 +97,7 @@ def test_the_best_box_is_the_subject(photos, detector, name, kind, box):
 
 
 def test_several_objects_of_one_class(photos, detector):
-    (objects,) = detector.detect([decode((photos / "horses.jpg").read_bytes(), detector.side)])
+    (objects,) = detector.detect([decode((photos / "horses.jpg").read_bytes(), detector.max_side)])
     horses = objects.boxes[(objects.classes == HORSE) & (objects.scores > 0.6)]
     assert len(horses) == 3
     assert max(overlap(horses[j], horses[k]) for j, k in ((0, 1), (0, 2), (1, 2))) < 0.3

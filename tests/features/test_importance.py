@@ -97,7 +97,7 @@ def test_any_boxes_give_a_map(boxes):
 def test_no_face_is_cut_in_two(photos, name, ratio):
     sessions = Sessions(Manifest.packaged())
     faces_of, saliency_of = FaceDetector(sessions), SaliencyDetector()
-    picture = decode((photos / name).read_bytes(), faces_of.side)
+    picture = decode((photos / name).read_bytes(), faces_of.max_side)
     [faces], [saliency] = faces_of.detect([picture]), saliency_of.detect([picture])
     assert faces.faces
     none = Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))

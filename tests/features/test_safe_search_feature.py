@@ -104,7 +104,7 @@ def test_a_page_is_no_spoof(detectors, photos: Path):
 
 
 @pytest.mark.parametrize(
-    ("lines", "surface", "expected"),
+    ("lines", "statistics", "expected"),
     [
         (captions(TOP, BOTTOM), PHOTOGRAPH, VERY_LIKELY),
         (captions(caption(0.5, 0.1, 0.3, 0.1), BOTTOM), PHOTOGRAPH, LIKELY),

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,19 @@ def small_flat(monkeypatch):
     monkeypatch.setattr(search, "FLAT_ROWS", 50)
 
 
+#: What a test has opened; Python 3.13 warns of connections that nobody closes.
+_open = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def closes():
+    """Closes what the test has opened."""
+    with _open:
+        yield
+
+
 def opened(path: Path, model: str = MODEL) -> SqliteGalleries:
-    return SqliteGalleries(path, model)
+    return _open.enter_context(closing(SqliteGalleries(path, model)))
 
 
 def filled(path: Path, made, count: int = 80, start: int = 0) -> SqliteGalleries:

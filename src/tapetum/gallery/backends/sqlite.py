@@ -39,6 +39,14 @@ class SqliteGalleries(SqlGalleries):
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._searches: dict[int, Search] = {}
+        try:
+            self._uid = self._opened()
+        except BaseException:
+            self.close()
+            raise
+
+    def _opened(self) -> str:
+        """The file's own name, after its tables were made if need be."""
         with self._write() as rows:
             version = rows.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
@@ -48,10 +56,10 @@ class SqliteGalleries(SqlGalleries):
                 rows.execute(f"PRAGMA user_version = {_VERSION}")
             elif version != _VERSION:
                 raise GalleryBroken(
-                    f"The galleries in {path} are of version {version}, this program reads "
+                    f"The galleries in {self.path} are of version {version}, this program reads "
                     f"{_VERSION}: use the program that wrote them."
                 )
-            self._uid = rows.execute("SELECT uid FROM file").fetchone()[0]
+            return str(rows.execute("SELECT uid FROM file").fetchone()[0])
 
     def tend(self, gallery: Gallery) -> None:
         with self._read() as rows:
@@ -146,9 +154,13 @@ class SqliteGalleries(SqlGalleries):
             rows = sqlite3.connect(
                 self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
-            rows.execute("PRAGMA journal_mode = WAL")
-            rows.execute("PRAGMA synchronous = FULL")
-            rows.execute("PRAGMA foreign_keys = ON")
+            try:
+                rows.execute("PRAGMA journal_mode = WAL")
+                rows.execute("PRAGMA synchronous = FULL")
+                rows.execute("PRAGMA foreign_keys = ON")
+            except sqlite3.Error:
+                rows.close()
+                raise
             self._local.rows = rows
             with self._lock:
                 self._connections.append(rows)
