@@ -20,13 +20,13 @@ import cv2
 from bench import machine
 from bench.rows import Row
 from tapetum import wiring
+from tapetum.engine import Engine
 from tapetum.features.label import LabelDetection
 from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.settings import Settings
 from tapetum.vision import messages
-from tapetum.wiring import Engine
 
 _POLL = 0.01
 

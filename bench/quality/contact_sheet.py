@@ -12,9 +12,9 @@ from typing import Any
 from bench.quality import text_sheet
 from PIL import Image, ImageDraw, ImageOps
 
+from tapetum.engine import Engine
 from tapetum.settings import Settings
 from tapetum.vision import messages
-from tapetum.wiring import Engine
 
 #: Longest side of a picture on the page, pixels.
 SIDE = 480

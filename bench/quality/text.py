@@ -17,9 +17,9 @@ import numpy as np
 from bench.quality.text_score import RIGHT_TO_LEFT, Piece, Point, Score, score, total
 from PIL import Image, ImageOps
 
+from tapetum.engine import Engine
 from tapetum.settings import Settings
 from tapetum.vision import messages
-from tapetum.wiring import Engine
 
 #: Degrees clockwise.
 TURNS = (90, 180, 270)

@@ -14,7 +14,7 @@ from typing import Any
 from bench.quality.text import annotated
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from tapetum.wiring import Engine
+from tapetum.engine import Engine
 
 #: Longest side of a picture on the page, pixels.
 SIDE = 900

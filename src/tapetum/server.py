@@ -1,4 +1,4 @@
-"""The ports and doors of a server, over the parts that `tapetum.wiring` puts together."""
+"""The ports and doors of a server, over the parts that `tapetum.engine` puts together."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import uvicorn
 from tapetum.door import front, grpc, rest
 from tapetum.door.front import Limits, is_loopback
 from tapetum.door.http1 import HEADER_BYTES, Http1
+from tapetum.engine import Engine
 from tapetum.errors import SettingsError
 from tapetum.identity.api_keys import ApiKeys
 from tapetum.identity.gate import Gate
@@ -20,7 +21,6 @@ from tapetum.identity.tokens import Tokens
 from tapetum.operations.service import Service
 from tapetum.settings import Settings
 from tapetum.stores.web import WebStore
-from tapetum.wiring import Engine
 
 #: Largest set of public keys, in bytes.
 _KEYS_LIMIT = 2**20
@@ -84,18 +84,26 @@ class Server:
         Raises `SettingsError` when a port cannot be listened on.
         """
         engine = await asyncio.to_thread(Engine.of_server, self._settings)
-        async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(engine.running())
-            grpc_port = await stack.enter_async_context(_grpc_door(engine.service, self._gate))
-            http_port = await stack.enter_async_context(_rest_door(self._rest(engine)))
-            addresses = [
-                await stack.enter_async_context(self._front(to_grpc, to_http, port))
-                for to_grpc, to_http, port in self._ports(grpc_port, http_port)
-            ]
-            ready(" ".join(addresses))
-            await stop.wait()
-            # The doors still answer while running tasks come to rest.
-            await asyncio.to_thread(engine.dispatcher.stop)
+        try:
+            async with contextlib.AsyncExitStack() as doors:
+                addresses = await self._open(engine, doors)
+                # Only now: a second server on the same port must not touch the first one's work.
+                with engine.running():
+                    ready(" ".join(addresses))
+                    await stop.wait()
+                    # The doors still answer while running tasks come to rest.
+                    await asyncio.to_thread(engine.rest)
+        finally:
+            await asyncio.to_thread(engine.close)
+
+    async def _open(self, engine: Engine, doors: contextlib.AsyncExitStack) -> list[str]:
+        """Open every door; the addresses on which they answer."""
+        grpc_port = await doors.enter_async_context(_grpc_door(engine.service, self._gate))
+        http_port = await doors.enter_async_context(_rest_door(self._rest(engine)))
+        return [
+            await doors.enter_async_context(self._front(to_grpc, to_http, port))
+            for to_grpc, to_http, port in self._ports(grpc_port, http_port)
+        ]
 
     def _rest(self, engine: Engine) -> Any:
         buckets = engine.stores if self._settings.bucket_door else None

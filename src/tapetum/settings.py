@@ -52,6 +52,17 @@ class Settings:
     data_dir: Path = _row(Path("tapetum-data"), "folder of ledger, galleries and local buckets")
     buckets: Path | None = _row(None, "folder whose sub-folders are the buckets (DATA_DIR/buckets)")
     workers: int = _row(0, "tasks run side by side; 0 is one per processor core")
+    executor: str = _row(
+        "process",
+        "where pictures are looked at: process (workers that may die) or local (threads)",
+    )
+    image_seconds: float = _row(
+        60.0, "seconds an image may take before its worker is replaced (executor = process)"
+    )
+    image_memory: int = _row(
+        2048, "MiB that images may make a worker grow by; 0 is no limit (executor = process)"
+    )
+    shutdown_seconds: float = _row(20.0, "seconds within which SIGTERM ends the server")
     precision: str = _row("full", "of networks: full, or reduced (bfloat16; tapetum[openvino])")
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
@@ -133,6 +144,7 @@ def _listed(text: str) -> tuple[str, ...]:
 AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "listed", "any")
 PRECISIONS = ("full", "reduced")
+EXECUTORS = ("process", "local")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _Check = tuple[Callable[[Any], bool], str]
@@ -159,6 +171,10 @@ _CHECKS: Mapping[str, _Check] = {
         lambda name: re.fullmatch(r"[^/\s]+", name) is not None,
         "must be a name without slashes or spaces",
     ),
+    "executor": (EXECUTORS.__contains__, f"must be one of {', '.join(EXECUTORS)}"),
+    "image_seconds": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
+    "image_memory": (lambda size: size == 0 or size >= 256, "must be 0 or at least 256 MiB"),
+    "shutdown_seconds": (lambda seconds: 2 <= seconds <= 3600, "must be 2 to 3600 seconds"),
     "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
     "insecure_listen": _SWITCH,

@@ -1,17 +1,13 @@
-"""The one place that wires the parts.
-
-Follow one request from here: `tapetum.server` opens the doors (`tapetum.door`), which hand a
-message to the `Service`, which writes an operation and its tasks (`tapetum.tasks.plan`) into the
-ledger and wakes the `Dispatcher`, which gives each task to the executor, whose `Annotator`
-fetches, decodes and looks at the images and writes the shards through the `Stores`.
-"""
+"""What a worker is made of: detectors, recognisers, features, galleries, and the annotator over
+them. `tapetum.engine` wires the server, which needs none of these."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import cv2
 
 from tapetum.detectors import Detector
 from tapetum.detectors.adult import AdultDetector
@@ -27,7 +23,6 @@ from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
 from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.detectors.text.detector import TextDetector
 from tapetum.errors import SettingsError
-from tapetum.executors.local import LocalExecutor
 from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
 from tapetum.features.document_text import DocumentTextDetection
@@ -47,15 +42,9 @@ from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.matching.local_features import LocalFeatures
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
-from tapetum.identity.quotas import Quotas
 from tapetum.layout.languages import Languages
-from tapetum.ledger import Ledger
-from tapetum.ledger.memory import MemoryLedger
-from tapetum.ledger.sql import SqlLedger
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.operations.dispatch import Dispatcher
-from tapetum.operations.service import Service
 from tapetum.pipeline.annotator import Annotator
 from tapetum.recognisers import Recogniser
 from tapetum.recognisers.landmarks import LandmarkRecogniser
@@ -63,23 +52,8 @@ from tapetum.recognisers.logos import LogoRecogniser
 from tapetum.recognisers.page_layout import PageLayoutRecogniser
 from tapetum.recognisers.references import embedding_model
 from tapetum.recognisers.web import WebMatcher
-from tapetum.settings import BucketRule, Settings
-from tapetum.stores.router import Stores
-from tapetum.stores.web import WebStore
-
-#: Without a rule of their own, these schemes reach the real thing from the command line, with
-#: the credentials the provider's environment gives.
-_COMMAND_LINE_RULES = (
-    BucketRule("s3://", "s3://{bucket}"),
-    BucketRule("az://", "az://{bucket}"),
-)
-
-
-#: Of threads that run tasks behind doors. Measured with both cores busy: GetOperation is answered
-#: about twice as often as at 0, at no cost to the batch while nothing else wants the cores.
-TASK_NICENESS = 10
-#: Bytes of the requests of all calls that wait for their answer, together.
-CALL_BYTES = 256 * 2**20
+from tapetum.settings import Settings
+from tapetum.stores.wiring import stores_of
 
 
 def detectors(sessions: Sessions) -> list[Detector[Any]]:
@@ -156,81 +130,51 @@ def with_shipped(settings: Settings, own: Galleries) -> Galleries:
     return JoinedGalleries(own, [landmarks.load()] if settings.shipped else [])
 
 
-class Engine:
-    """Everything behind the doors: stores, models, ledger, workers, service."""
+class Workshop:
+    """What the workers of one machine share (networks, galleries that ship), and the annotator that
+    each makes of it (`tapetum.executors.nursery.Workshop`).
+
+    ``local_files``: this machine's files can be read and written too, as the command line does.
+    ``preload``: networks are loaded now, so that workers inherit them, where that is safe: another
+    runtime than ONNX Runtime on the processor has threads, which do not outlive a fork.
+    """
 
     def __init__(
-        self,
-        settings: Settings,
-        ledger: Ledger,
-        stores: Stores,
-        galleries: Galleries,
-        niceness: int = 0,
+        self, settings: Settings, *, local_files: bool = False, preload: bool = False
     ) -> None:
-        self.stores = stores
-        self.ledger = ledger
-        self.galleries = galleries
+        cv2.setNumThreads(1)  # the workers already fill the cores
+        self._settings = settings
+        self._local_files = local_files
         self.sessions = Sessions(
             Manifest.packaged(), precision=settings.precision, workers=settings.worker_count
         )
-        self.annotator = Annotator(
-            stores,
-            detectors(self.sessions),
-            features(),
-            recognisers(self.sessions, galleries, *_logos(settings)),
+        self._detectors = detectors(self.sessions)
+        self._features = features()
+        self._logos = _logos(settings)
+        self._shipped = [landmarks.load()] if settings.shipped == "on" else []
+        if preload and settings.precision == "full":
+            self.sessions.preload()
+
+    def annotator(self) -> Annotator:
+        """A new one, with stores and galleries of its own. Raises `GalleryError`."""
+        settings = self._settings
+        own = _galleries_to_read(settings) if self._local_files else own_galleries(settings)
+        galleries = JoinedGalleries(own, self._shipped)
+        return Annotator(
+            stores_of(settings, local_files=self._local_files),
+            self._detectors,
+            self._features,
+            recognisers(self.sessions, galleries, *self._logos),
             settings.projects.asked(bool(settings.auth_modes)),
         )
-        self.executor = LocalExecutor(self.annotator, settings.worker_count, niceness)
-        self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
-        self.service = Service(
-            ledger,
-            self.executor,
-            self.dispatcher,
-            settings.project,
-            stores,
-            quotas=Quotas(CALL_BYTES),
-        )
-
-    @classmethod
-    def of_server(cls, settings: Settings) -> Engine:
-        """Behind doors: a ledger on disk, and only buckets and the web to read from."""
-        try:
-            settings.buckets_dir.mkdir(parents=True, exist_ok=True)
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"The data folder cannot be made: {error}.") from error
-        ledger = SqlLedger(settings.data_dir / "ledger.sqlite")
-        stores = Stores(settings.buckets_dir, settings.bucket_rules, _web(settings))
-        galleries = with_shipped(settings, own_galleries(settings))
-        return cls(settings, ledger, stores, galleries, TASK_NICENESS)
-
-    @classmethod
-    def of_command_line(cls, settings: Settings) -> Engine:
-        """For one command of one person: a ledger in memory, and this machine's files too."""
-        rules = (*_COMMAND_LINE_RULES, *settings.bucket_rules)
-        stores = Stores(settings.buckets_dir, rules, _web(settings), files=True)
-        # Galleries are read where there are some; a command that only reads makes no file.
-        is_kept = "://" in settings.gallery_place or Path(settings.gallery_place).exists()
-        own = own_galleries(settings) if is_kept else MemoryGalleries()
-        return cls(settings, MemoryLedger(), stores, with_shipped(settings, own))
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Work on tasks inside the block; give back what is unfinished at its end."""
-        self.dispatcher.start()
-        try:
-            yield
-        finally:
-            self.dispatcher.stop()
-            self.executor.close()
-            self.annotator.close()
-            self.service.close()
-            self.ledger.close()
-            self.galleries.close()
 
 
-def _web(settings: Settings) -> WebStore | None:
-    if settings.web_fetch == "off":
-        return None
-    hosts = settings.web_host_list if settings.web_fetch == "listed" else None
-    return WebStore(public_only=settings.web_fetch == "public", hosts=hosts)
+def _galleries_to_read(settings: Settings) -> Galleries:
+    """The user's own, where there are some: a command that only reads makes no file."""
+    is_kept = "://" in settings.gallery_place or Path(settings.gallery_place).exists()
+    return own_galleries(settings) if is_kept else MemoryGalleries()
+
+
+def workshop(settings: Settings, local_files: bool) -> Workshop:
+    """What a nursery prepares."""
+    return Workshop(settings, local_files=local_files, preload=True)

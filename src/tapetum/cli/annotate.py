@@ -7,6 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -25,12 +26,13 @@ from rich.progress import (
 from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
 from tapetum.cli.inputs import check_inputs, input_uris, mime_type_of
+from tapetum.engine import Engine
 from tapetum.errors import BrokenFile, FileNotReadable, SettingsError, TapetumError
 from tapetum.ledger import OperationRecord
 from tapetum.observe.log import configure_logging
 from tapetum.stores.router import scheme_of
+from tapetum.stores.wiring import stores_of
 from tapetum.vision import limits, messages
-from tapetum.wiring import Engine
 
 log = logging.getLogger(__name__)
 
@@ -89,16 +91,17 @@ def run(options: argparse.Namespace) -> int:
     """Annotate everything; the exit code says how it went."""
     check_inputs(options.inputs, options.manifest)
     settings = settings_of(options)
-    engine = Engine.of_command_line(settings)
-    uris = input_uris(options.inputs, options.manifest, engine.stores)
+    uris = input_uris(options.inputs, options.manifest, stores_of(settings, local_files=True))
     first = next(uris, None)
     if first is None:
         raise SettingsError("No images found in what was given.")
     console = Console(stderr=True)
+    log_level = settings.log_level if options.log_level else "warning"
+    engine = Engine.of_command_line(settings, log_level)
     job = _Job(engine, options)
-    with engine.running(), _progress(console) as progress:
+    with closing(engine), engine.running(), _progress(console) as progress:
         # Only now: while the bar is drawn, lines for standard error go above it.
-        configure_logging(settings.log_level if options.log_level else "warning")
+        configure_logging(log_level)
         job.work(chain([first], uris), progress)
     console.print(job.summary(), markup=False, highlight=False, soft_wrap=True)
     return ExitCode.SOME_IMAGES_FAILED if job.failed else ExitCode.OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 from typing import Any
 
@@ -20,7 +21,8 @@ def add_to(commands: Any) -> None:
         "serve",
         help="serve the Vision API",
         description="Serve the Vision API over gRPC and REST on one port. Prints one line with "
-        "the address when it is ready. SIGTERM or Ctrl-C gives back unfinished work and ends it.",
+        "the address when it is ready. SIGTERM or Ctrl-C gives back unfinished work and ends it; "
+        "a second one ends it at once.",
     )
     add_settings(parser, rows())
     parser.set_defaults(run=run)
@@ -36,9 +38,15 @@ def run(options: argparse.Namespace) -> int:
 
 async def _serve(server: Server) -> None:
     stop = asyncio.Event()
+
+    def end(number: int) -> None:
+        if stop.is_set():  # asked twice: at once, and the workers with it
+            os._exit(128 + number)
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end, number)
     await server.serve(stop, _print_ready)
 
 

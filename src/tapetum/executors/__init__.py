@@ -1,4 +1,4 @@
-"""Executors: where tasks run. The dispatcher sees only this protocol."""
+"""Executors: where tasks run. The dispatcher and the service see only this protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from tapetum.signals.context import NO_CONTEXT, RequestContext
-from tapetum.tasks.lease import Lease
+from tapetum.tasks.control import Control
 from tapetum.tasks.plan import Task
 
 
@@ -18,8 +18,8 @@ class Executor(Protocol):
         """How many tasks run side by side."""
         ...
 
-    def submit(self, task: Task, lease: Lease) -> Future[None]:
-        """Run ``task`` under ``lease``; the future ends with it, or with its exception."""
+    def submit(self, task: Task, control: Control) -> Future[None]:
+        """Run ``task``, telling ``control``; the future ends with it, or with its exception."""
         ...
 
     def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
@@ -30,6 +30,10 @@ class Executor(Protocol):
     def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
         """Answer a serialized ``AnnotateFileRequest`` of ``context`` with a serialized
         response."""
+        ...
+
+    def abandon(self) -> None:
+        """Stop what runs without waiting for it, where that is possible."""
         ...
 
     def close(self) -> None:

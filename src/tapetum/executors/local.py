@@ -15,7 +15,7 @@ import cv2
 
 from tapetum.pipeline.annotator import Annotator
 from tapetum.signals.context import NO_CONTEXT, RequestContext
-from tapetum.tasks.lease import Lease
+from tapetum.tasks.control import Control
 from tapetum.tasks.plan import Task
 
 
@@ -41,14 +41,17 @@ class LocalExecutor:
     def slots(self) -> int:
         return self._workers
 
-    def submit(self, task: Task, lease: Lease) -> Future[None]:
-        return self._tasks.submit(self._annotator.run, task, lease)
+    def submit(self, task: Task, control: Control) -> Future[None]:
+        return self._tasks.submit(self._annotator.run, task, control)
 
     def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
         return self._calls.submit(self._annotator.annotate, requests, context)
 
     def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
         return self._calls.submit(self._annotator.annotate_file, request, context)
+
+    def abandon(self) -> None:
+        """Nothing: a thread cannot be stopped from outside."""
 
     def close(self) -> None:
         self._tasks.shutdown()

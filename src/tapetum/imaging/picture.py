@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +24,8 @@ class Picture:
 
     def resized(self, width: int, height: int) -> NDArray[np.uint8]:
         """``pixels`` at ``height×width``: area averaging when smaller, bicubic when larger."""
+        import cv2  # noqa: PLC0415 (a process that only handles pictures has no need of it)
+
         rows, columns = self.pixels.shape[:2]
         if (columns, rows) == (width, height):
             return self.pixels

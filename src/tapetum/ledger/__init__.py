@@ -32,10 +32,6 @@ from tapetum.tasks.plan import Task
 Clock = Callable[[], int]
 SECOND = 1_000_000
 
-#: Claims of a task without one shard recorded between them, after which its images are taken
-#: one at a time and the one that takes the process down is named.
-STRIKES_BEFORE_CAREFUL = 3
-
 
 class OperationState(enum.IntEnum):
     """``OperationMetadata.State``."""
@@ -100,8 +96,8 @@ class OperationRecord:
 class Claim:
     """A task and the right to work on it until the lease runs out.
 
-    ``strikes`` counts the claims of this task, this one included, since a shard of it was last
-    recorded.
+    ``strikes`` counts the claims of this task that ended in an error, and this one, since a shard
+    of it was last recorded.
     """
 
     task: Task
@@ -153,10 +149,6 @@ class Ledger(Protocol):
         ``done`` images of the task need never be computed again. `LeaseLost` if the claim is."""
         ...
 
-    def suspect(self, claim: Claim, position: int) -> None:
-        """The image at ``position`` is about to be touched by a careful attempt. `LeaseLost`."""
-        ...
-
     def complete(self, claim: Claim) -> None:
         """The task is done; with the last one its operation is. `LeaseLost` if the claim is."""
         ...
@@ -171,7 +163,13 @@ class Ledger(Protocol):
         ...
 
     def expire(self) -> int:
-        """Give back the tasks whose lease ran out; answers how many."""
+        """Give back the tasks whose lease ran out; answers how many. Not a strike: that their
+        server died says nothing of them."""
+        ...
+
+    def reclaim(self) -> int:
+        """Give back every task that is leased, as `expire` does: for a server that knows that it
+        is the only one, and has just begun."""
         ...
 
     def purge(self, before: int) -> int:

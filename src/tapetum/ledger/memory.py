@@ -12,7 +12,6 @@ from tapetum.errors import LeaseLost
 from tapetum.ledger import (
     CANCELLED,
     SECOND,
-    STRIKES_BEFORE_CAREFUL,
     Claim,
     Clock,
     OperationRecord,
@@ -33,7 +32,6 @@ class _TaskRow:
     lease_until: int = 0
     attempt: int = 0
     strikes: int = 0
-    suspect: int | None = None
 
 
 def _key(task: Task) -> tuple[int, int]:
@@ -129,17 +127,12 @@ class MemoryLedger:
             row = self._held_or_lost(claim)
             row.task = replace(row.task, done=done)
             row.strikes = 0
-            row.suspect = None
             record = self._operations[claim.task.operation]
             self._update(
                 record.name,
                 images_done=record.images_done + images,
                 images_failed=record.images_failed + failed,
             )
-
-    def suspect(self, claim: Claim, position: int) -> None:
-        with self._lock:
-            self._held_or_lost(claim).suspect = position
 
     def complete(self, claim: Claim) -> None:
         with self._lock:
@@ -154,7 +147,6 @@ class MemoryLedger:
             row = self._held(claim)
             if row is not None:
                 row.owner = None
-                row.suspect = None
                 row.waits_until = self._clock() + int(wait * SECOND)
                 if not strike and row.strikes > 0:  # a recorded shard wiped this claim's already
                     row.strikes -= 1
@@ -165,14 +157,22 @@ class MemoryLedger:
                 self._end(claim.task.operation, OperationState.DONE, code, message)
 
     def expire(self) -> int:
+        return self._give_back(self._clock())
+
+    def reclaim(self) -> int:
+        return self._give_back(None)
+
+    def _give_back(self, now: int | None) -> int:
+        """The tasks whose lease ran out before ``now``, or all that are leased."""
         with self._lock:
-            now, expired = self._clock(), 0
+            given_back = 0
             for rows in self._tasks.values():
                 for row in rows.values():
-                    if row.owner is not None and row.lease_until < now:
+                    if row.owner is not None and (now is None or row.lease_until < now):
                         row.owner = None
-                        expired += 1
-            return expired
+                        row.strikes = max(0, row.strikes - 1)
+                        given_back += 1
+            return given_back
 
     def purge(self, before: int) -> int:
         with self._lock:
@@ -189,14 +189,9 @@ class MemoryLedger:
         """Nothing to let go of."""
 
     def _lease(self, row: _TaskRow, owner: str, until: int) -> Claim:
-        if row.suspect is not None:  # the last careful attempt died with this image in hand
-            row.task = replace(row.task, poison=(*row.task.poison, row.suspect))
-            row.suspect = None
         row.owner, row.lease_until = owner, until
         row.attempt += 1
         row.strikes += 1
-        is_careful = row.strikes > STRIKES_BEFORE_CAREFUL or bool(row.task.poison)
-        row.task = replace(row.task, careful=is_careful)
         return Claim(row.task, owner, row.attempt, row.strikes)
 
     def _held(self, claim: Claim) -> _TaskRow | None:

@@ -62,8 +62,6 @@ task_rows = Table(
     Column("lease_until", BigInteger, nullable=False, default=0),
     Column("attempt", Integer, nullable=False, default=0),
     Column("strikes", Integer, nullable=False, default=0),
-    Column("suspect", Integer),
-    Column("poison", String, nullable=False, default=""),
     Index("tasks_by_turn", "running", "project", "operation", "file", "first"),
 )
 

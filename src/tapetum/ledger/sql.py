@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    true,
     update,
 )
 from sqlalchemy.exc import DatabaseError
@@ -33,7 +34,6 @@ from tapetum.errors import LeaseLost, SettingsError
 from tapetum.ledger import (
     CANCELLED,
     SECOND,
-    STRIKES_BEFORE_CAREFUL,
     Claim,
     Clock,
     OperationRecord,
@@ -45,6 +45,8 @@ from tapetum.tasks.plan import Task
 _RECORD_COLUMNS = [
     operation_rows.c[name] for name in OperationRecord.__slots__ if name in operation_rows.c
 ]
+#: Strikes of a task but for its last claim. A recorded shard may have wiped that one already.
+_WITHOUT_THIS_CLAIM = case((task_rows.c.strikes > 0, task_rows.c.strikes - 1), else_=0)
 _ENDED = (OperationState.DONE, OperationState.CANCELLED)
 
 
@@ -68,6 +70,7 @@ class SqlLedger:
         try:
             with self._write() as connection:
                 metadata.create_all(connection)
+                _migrate(connection)
                 lacking = _lacking(connection)
         except DatabaseError as error:
             self._engine.dispose()
@@ -178,9 +181,6 @@ class SqlLedger:
                 & (task_rows.c.first == key.first)
             )
             row = connection.execute(select(task_rows).where(is_task)).mappings().one()
-            poison = row["poison"]
-            if row["suspect"] is not None:  # the last careful attempt died with this in hand
-                poison = f"{poison} {row['suspect']}".strip()
             connection.execute(
                 update(task_rows)
                 .where(is_task)
@@ -190,8 +190,6 @@ class SqlLedger:
                     lease_until=now + int(lease * SECOND),
                     attempt=task_rows.c.attempt + 1,
                     strikes=task_rows.c.strikes + 1,
-                    suspect=None,
-                    poison=poison,
                 )
             )
             operation = connection.execute(
@@ -204,7 +202,7 @@ class SqlLedger:
                     operation_rows.c.principal,
                 )
             ).one()
-        return _claim(row, operation, owner, poison)
+        return _claim(row, operation, owner)
 
     def heartbeat(self, claims: Sequence[Claim], lease: float) -> list[Claim]:
         until = self._clock() + int(lease * SECOND)
@@ -218,7 +216,7 @@ class SqlLedger:
 
     def record(self, claim: Claim, done: int, images: int, failed: int) -> None:
         with self._write() as connection:
-            self._change_held(connection, claim, done=done, strikes=0, suspect=None)
+            self._change_held(connection, claim, done=done, strikes=0)
             connection.execute(
                 update(operation_rows)
                 .where(operation_rows.c.name == claim.task.operation)
@@ -228,10 +226,6 @@ class SqlLedger:
                     updated=self._clock(),
                 )
             )
-
-    def suspect(self, claim: Claim, position: int) -> None:
-        with self._write() as connection:
-            self._change_held(connection, claim, suspect=position)
 
     def complete(self, claim: Claim) -> None:
         with self._write() as connection:
@@ -248,9 +242,7 @@ class SqlLedger:
                 self._end(connection, left.serial, OperationState.DONE, 0, "")
 
     def release(self, claim: Claim, *, wait: float = 0.0, strike: bool = False) -> None:
-        strikes = task_rows.c.strikes
-        # A recorded shard may have wiped this claim's strike already.
-        without_this_claim = case((strikes > 0, strikes - 1), else_=0)
+        strikes = task_rows.c.strikes if strike else _WITHOUT_THIS_CLAIM
         with self._write() as connection:
             connection.execute(
                 update(task_rows)
@@ -258,9 +250,8 @@ class SqlLedger:
                 .values(
                     running=False,
                     owner="",
-                    suspect=None,
                     waits_until=self._clock() + int(wait * SECOND),
-                    strikes=strikes if strike else without_this_claim,
+                    strikes=strikes,
                 )
             )
 
@@ -272,12 +263,10 @@ class SqlLedger:
                 self._end(connection, serial, OperationState.DONE, code, message)
 
     def expire(self) -> int:
-        with self._write() as connection:
-            return connection.execute(
-                update(task_rows)
-                .where(task_rows.c.running.is_(True), task_rows.c.lease_until < self._clock())
-                .values(running=False, owner="")
-            ).rowcount
+        return self._give_back(task_rows.c.lease_until < self._clock())
+
+    def reclaim(self) -> int:
+        return self._give_back(true())
 
     def purge(self, before: int) -> int:
         with self._write() as connection:
@@ -292,6 +281,14 @@ class SqlLedger:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _give_back(self, which: ColumnElement[bool]) -> int:
+        with self._write() as connection:
+            return connection.execute(
+                update(task_rows)
+                .where(task_rows.c.running.is_(True), which)
+                .values(running=False, owner="", strikes=_WITHOUT_THIS_CLAIM)
+            ).rowcount
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
@@ -337,6 +334,14 @@ def _take_turn(connection: Connection, waits: ColumnElement[bool]) -> str | None
         is_its = turn_rows.c.project == project
         connection.execute(update(turn_rows).where(is_its).values(number=last + 1))
     return project
+
+
+def _migrate(connection: Connection) -> None:
+    """Take out what older versions kept with a task to find images that end a process."""
+    columns = {column["name"] for column in inspect(connection).get_columns(task_rows.name)}
+    for name in ("suspect", "poison"):
+        if name in columns:
+            connection.exec_driver_sql(f"ALTER TABLE {task_rows.name} DROP COLUMN {name}")
 
 
 def _lacking(connection: Connection) -> list[str]:
@@ -393,7 +398,7 @@ def _record(row: RowMapping) -> OperationRecord:
     return OperationRecord(**{**row, "state": OperationState(row["state"])})
 
 
-def _claim(row: RowMapping, operation: Any, owner: str, poison: str) -> Claim:
+def _claim(row: RowMapping, operation: Any, owner: str) -> Claim:
     """The claim made of a task's row as it was just before."""
     strikes = row["strikes"] + 1
     task = Task(
@@ -407,7 +412,5 @@ def _claim(row: RowMapping, operation: Any, owner: str, poison: str) -> Claim:
         api_version=operation.api_version,
         principal=operation.principal,
         done=row["done"],
-        careful=strikes > STRIKES_BEFORE_CAREFUL or bool(poison),
-        poison=tuple(int(position) for position in poison.split()),
     )
     return Claim(task, owner, row["attempt"] + 1, strikes)

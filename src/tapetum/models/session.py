@@ -92,6 +92,12 @@ class Sessions:
                 self._loaded[name] = session
             return session
 
+    def preload(self) -> None:
+        """Load every network there is."""
+        for weight in self._manifest:
+            if weight.file.endswith(".onnx"):
+                self.load(weight.name)
+
     def runs(self) -> dict[str, int]:
         """How often each loaded network ran."""
         with self._lock:

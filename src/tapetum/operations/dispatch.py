@@ -20,13 +20,16 @@ from tapetum.tasks.plan import Shard, Task
 
 log = logging.getLogger(__name__)
 
-#: Claims of a task without a shard recorded between them after which its operation fails. More
-#: than `STRIKES_BEFORE_CAREFUL`, so that one bad image is named before the others pay for it.
+#: Claims of a task that ended in an error of the server or of a store, without a shard recorded
+#: between them, after which its operation fails.
 MAX_STRIKES = 8
 #: Seconds between looks at the ledger when nobody in this process says there is work.
 IDLE_POLL = 1.0
 #: Seconds before a task that failed is tried again, times its strikes.
 RETRY_WAIT = 2.0
+#: Seconds that an executor has to give back what was taken from it; a lease that is not given
+#: back runs out by itself.
+ABANDON_WAIT = 5.0
 #: Seconds between two clean-ups of the ledger.
 PURGE_EVERY = 3600.0
 DAY = 86_400
@@ -78,14 +81,21 @@ class Dispatcher:
         """An operation may have ended: stop working on its tasks now."""
         self._heartbeat()
 
-    def stop(self) -> None:
-        """Claim nothing more, give back what runs after its current images, and return."""
+    def stop(self, within: float | None = None) -> None:
+        """Claim nothing more, give back what runs after its current images, and return.
+
+        What is not given back ``within`` seconds is taken from the executor; without, there is no
+        such limit.
+        """
         with self._changed:
             self._stopping = True
             for running in self._running.values():
                 running.lease.stop()
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._running)
+            if not self._changed.wait_for(lambda: not self._running, within):
+                log.warning("%d tasks do not come to rest: they are cut", len(self._running))
+                self._executor.abandon()
+                self._changed.wait_for(lambda: not self._running, ABANDON_WAIT)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
@@ -118,9 +128,7 @@ class Dispatcher:
             self._changed.wait_for(lambda: self._stopping or self._news, timeout=IDLE_POLL)
 
     def _submit(self, claim: Claim) -> None:
-        lease = Lease(
-            self._lease, partial(self._written, claim), partial(self._ledger.suspect, claim)
-        )
+        lease = Lease(self._lease, partial(self._written, claim))
         log.info("task claimed: %s attempt=%d", _where(claim.task), claim.attempt)
         with self._changed:
             future = self._executor.submit(claim.task, lease)

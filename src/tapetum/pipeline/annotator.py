@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,13 +27,13 @@ from tapetum.identity.principal import Principals
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, shards
 from tapetum.pipeline.documents import Document, fetched, open_document
-from tapetum.pipeline.image_sources import ImageSource, PageSource, Source
+from tapetum.pipeline.image_sources import ImageSource, KnownSource, PageSource, Source
 from tapetum.pipeline.spool import Spool
 from tapetum.recognisers import Recogniser
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.stores.router import Stores
-from tapetum.tasks.lease import Lease
+from tapetum.tasks.control import NOTHING_KNOWN, UNCONTROLLED, Control, Known
 from tapetum.tasks.plan import Shard, Task
 from tapetum.vision import limits, messages, validation
 
@@ -53,6 +53,7 @@ class _Image:
     """One image on its way through the detectors. ``context``: who asks, and what its text is
     said to be in."""
 
+    position: int
     source: Source
     context: RequestContext = NO_CONTEXT
     response: Any = field(default_factory=messages.AnnotateImageResponse)
@@ -105,31 +106,45 @@ class Annotator:
         self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
         self._spool = Spool()
 
-    def run(self, task: Task, lease: Lease) -> None:
-        """Write every shard of ``task`` that is not written yet, in order.
+    def run(self, task: Task, control: Control, known: Known = NOTHING_KNOWN) -> None:
+        """Write every shard of ``task`` that is not written yet, in order. What is ``known`` is
+        not looked at again.
 
-        Raises `LeaseLost` and `TaskStopped` as ``lease`` does, `OutputNotWritable` and
+        Raises `LeaseLost` and `TaskStopped` as ``control`` does, `OutputNotWritable` and
         `StoreUnavailable` as `write_shard` does, `FileLost` when the file whose pages these are
         cannot be opened any more. A bad image is never an exception.
         """
         if task.file:
-            self._run_file(task, lease)
+            self._run_file(task, control, known)
             return
         requests = messages.BatchAnnotateImagesRequest.FromString(task.requests).requests
         images = [ImageSource(request) for request in requests[task.done :]]
-        for shard, answers in self._shards(task, images, lease):
+        for shard, answers in self._shards(task, images, control, known):
             response = messages.BatchAnnotateImagesResponse(responses=answers)
-            self._write(task, shard, response, lease)
+            self._write(task, shard, response, control)
 
-    def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> bytes:
+    def annotate(
+        self,
+        requests: bytes,
+        context: RequestContext = NO_CONTEXT,
+        control: Control = UNCONTROLLED,
+        known: Known = NOTHING_KNOWN,
+    ) -> bytes:
         """Answer a serialized ``BatchAnnotateImagesRequest`` of ``context`` with a serialized
         response."""
         asked = messages.BatchAnnotateImagesRequest.FromString(requests).requests
-        answers = self._answers(map(ImageSource, asked), WINDOW, self._caller(context))
+        sources = _numbered([ImageSource(request) for request in asked], 1, known)
+        answers = self._answers(sources, self._caller(context), control)
         response = messages.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
 
-    def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> bytes:
+    def annotate_file(
+        self,
+        request: bytes,
+        context: RequestContext = NO_CONTEXT,
+        control: Control = UNCONTROLLED,
+        known: Known = NOTHING_KNOWN,
+    ) -> bytes:
         """Answer a serialized ``AnnotateFileRequest`` of ``context`` with a serialized response.
 
         What is wrong with the file is the response's ``error``, which then has nothing else.
@@ -142,7 +157,8 @@ class Annotator:
                 pages = _pages(
                     asked, document, document.numbers(asked.pages, limits.MAX_SYNC_PAGES)
                 )
-                response.responses.extend(self._answers(pages, WINDOW, caller))
+                numbered = _numbered(pages, 1, known)
+                response.responses.extend(self._answers(numbered, caller, control))
                 response.total_pages = document.pages
         except ImageError as error:
             response.error.code, response.error.message = error.code, error.message
@@ -153,16 +169,16 @@ class Annotator:
         self._fetchers.shutdown(cancel_futures=True)
         self._spool.close()
 
-    def _run_file(self, task: Task, lease: Lease) -> None:
+    def _run_file(self, task: Task, control: Control, known: Known) -> None:
         asked = messages.AnnotateFileRequest.FromString(task.requests)
         with self._document_of(task, asked.input_config) as document:
             pages = _pages(asked, document, range(task.first + task.done, task.last + 1))
-            for shard, answers in self._shards(task, pages, lease):
+            for shard, answers in self._shards(task, pages, control, known):
                 response = _file_response(asked)
                 response.responses.extend(answers)
                 if task.api_version in messages.WITH_TOTAL_PAGES:
                     response.total_pages = document.pages
-                self._write(task, shard, response, lease)
+                self._write(task, shard, response, control)
 
     @contextmanager
     def _document_of(self, task: Task, config: Any) -> Iterator[Document]:
@@ -181,30 +197,28 @@ class Annotator:
             yield document
 
     def _shards(
-        self, task: Task, sources: Sequence[Source], lease: Lease
+        self, task: Task, sources: Sequence[Source], control: Control, known: Known
     ) -> Iterator[tuple[Shard, list[Any]]]:
         """Each shard not yet written and its answers."""
-        answers = self._answers_of_task(task, sources, task.first + task.done, lease)
+        numbered = _numbered(sources, task.first + task.done, known)
+        answers = self._answers_of_task(task, numbered, control)
         for shard in task.shards_left():
             yield shard, list(islice(answers, len(shard)))
 
-    def _write(self, task: Task, shard: Shard, response: Any, lease: Lease) -> None:
-        lease.check()
+    def _write(self, task: Task, shard: Shard, response: Any, control: Control) -> None:
+        control.check()
         stores = self._stores_of(task.principal)
         shards.write_shard(stores, task.output_uri, shard, response, task.api_version)
         failed = sum(answer.HasField("error") for answer in response.responses)
-        lease.written(shard, failed)
+        control.written(shard, failed)
 
     def _answers_of_task(
-        self, task: Task, sources: Sequence[Source], start: int, lease: Lease
+        self, task: Task, sources: Sequence[tuple[int, Source]], control: Control
     ) -> Iterator[Any]:
-        """Responses in order, with what a batch adds to them: the image's URI, a log line for
-        each that failed, and care for images that took a process down."""
-        if task.careful:
-            answers = self._careful_answers(task, sources, start, lease)
-        else:
-            answers = self._answers(sources, WINDOW, self._caller_of(task), lease.check)
-        for position, (source, response) in enumerate(zip(sources, answers, strict=True), start):
+        """Responses in order, with what a batch adds to them: the image's URI, and a log line for
+        each that failed."""
+        answers = self._answers(sources, self._caller_of(task), control)
+        for (position, source), response in zip(sources, answers, strict=True):
             if source.uri:
                 response.context.uri = source.uri
             if response.HasField("error"):
@@ -220,30 +234,13 @@ class Annotator:
                 )
             yield response
 
-    def _careful_answers(
-        self, task: Task, sources: Sequence[Source], start: int, lease: Lease
-    ) -> Iterator[Any]:
-        """One image at a time, each announced first; those known to kill are not touched."""
-        for position, source in enumerate(sources, start):
-            if position in task.poison:
-                image = _Image(source)
-                image.refuse(ImageFailed("This image stopped the process that looked at it."))
-                source.finish(image.response)
-                yield image.response
-            else:
-                lease.started(position)
-                yield from self._answers([source], 1, self._caller_of(task), lease.check)
-
     def _answers(
-        self,
-        sources: Iterable[Source],
-        window: int,
-        caller: _Caller,
-        before_each: Callable[[], None] = lambda: None,
+        self, sources: Iterable[tuple[int, Source]], caller: _Caller, control: Control
     ) -> Iterator[Any]:
-        """Responses in order of ``sources``; ``before_each`` may stop the work by raising."""
+        """Responses in order of ``sources``, positions and what is there; ``control`` may stop the
+        work by raising."""
         fetched = self._fetch_ahead(sources, caller.stores)
-        while images := self._window(fetched, window, caller.context, before_each):
+        while images := self._window(fetched, caller.context, control):
             for signal, detector in self._detectors.items():
                 self._detect(detector, [image for image in images if signal in self._needs(image)])
             for signal, recogniser in self._recognisers.items():
@@ -254,24 +251,23 @@ class Annotator:
                 self._describe(image)
                 image.source.finish(image.response)
                 image.picture = None
+                control.finished(image.position)
                 yield image.response
 
     def _window(
-        self,
-        sources: Iterator[Source],
-        size: int,
-        context: RequestContext,
-        before_each: Callable[[], None],
+        self, sources: Iterator[tuple[int, Source]], context: RequestContext, control: Control
     ) -> list[_Image]:
-        """The next ``size`` pictures, or fewer that are large."""
+        """The next `WINDOW` pictures, or fewer that are large."""
         images: list[_Image] = []
         pixels = 0
-        while len(images) < size and pixels < WINDOW_PIXELS:
-            source = next(sources, None)
+        while len(images) < WINDOW and pixels < WINDOW_PIXELS:
+            position, source = next(sources, (0, None))
             if source is None:
                 break
-            before_each()
-            image = self._opened(source, context)
+            control.check()
+            source.wait()
+            control.started(position)
+            image = self._opened(position, source, context)
             images.append(image)
             if image.picture is not None:
                 pixels += image.picture.pixels.shape[0] * image.picture.pixels.shape[1]
@@ -289,23 +285,28 @@ class Annotator:
             context = replace(context, project="")
         return _Caller(context, self._stores_of(context.principal))
 
-    def _fetch_ahead(self, sources: Iterable[Source], stores: Stores) -> Iterator[Source]:
-        coming: deque[Source] = deque()
+    def _fetch_ahead(
+        self, sources: Iterable[tuple[int, Source]], stores: Stores
+    ) -> Iterator[tuple[int, Source]]:
+        coming: deque[tuple[int, Source]] = deque()
         try:
-            for source in sources:
+            for position, source in sources:
                 if len(coming) > AHEAD:
                     yield coming.popleft()
                 source.prepare(self._fetchers, stores)
-                coming.append(source)
+                coming.append((position, source))
             while coming:
                 yield coming.popleft()
         finally:  # the task was stopped: nobody waits for these any more
-            for source in coming:
+            for _, source in coming:
                 source.cancel()
 
-    def _opened(self, source: Source, context: RequestContext) -> _Image:
+    def _opened(self, position: int, source: Source, context: RequestContext) -> _Image:
         """The image decoded as large as the features asked for want it; an error in its place."""
-        image = _Image(source, context)
+        image = _Image(position, source, context)
+        if source.answer is not None:
+            image.response = source.answer
+            return image
         try:
             image.asks = validation.image_asks(source.request)
             image.context = replace(context, languages=_languages(image))
@@ -394,6 +395,15 @@ def _languages(image: _Image) -> tuple[str, ...]:
         for kind in validation.TEXT_FEATURES:
             image.asks.pop(kind, None)
         return ()
+
+
+def _numbered(sources: Sequence[Source], first: int, known: Known) -> list[tuple[int, Source]]:
+    """``sources`` with their positions from ``first``; answers that are ``known`` take the place of
+    what would be looked at."""
+    return [
+        (position, KnownSource(source, known[position]) if position in known else source)
+        for position, source in enumerate(sources, first)
+    ]
 
 
 def _file_response(asked: Any) -> Any:

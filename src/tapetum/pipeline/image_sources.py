@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, page_units
 from tapetum.pipeline.documents import Document, Page
 from tapetum.stores.router import Stores
+from tapetum.vision import messages
 from tapetum.vision.formats import is_pdf
 
 SideFor = Callable[[int, int], int]
@@ -31,8 +32,17 @@ class Source(Protocol):
         """What it is from, as given; empty for inline content."""
         ...
 
+    @property
+    def answer(self) -> Any | None:
+        """The ``AnnotateImageResponse`` that was made of it before, if any."""
+        ...
+
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Begin to get what `picture` needs, without waiting."""
+        ...
+
+    def wait(self) -> None:
+        """Return when that is here, or cannot be had."""
         ...
 
     def cancel(self) -> None:
@@ -57,6 +67,7 @@ class ImageSource:
 
     request: Any
     content: Future[bytes] | None = None
+    answer: None = None
 
     @property
     def uri(self) -> str:
@@ -64,6 +75,10 @@ class ImageSource:
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         self.content = fetchers.submit(fetch.fetch, self.request.image, stores)
+
+    def wait(self) -> None:
+        if self.content is not None:
+            wait([self.content])
 
     def cancel(self) -> None:
         if self.content is not None:
@@ -98,9 +113,13 @@ class PageSource:
     number: int
     uri: str
     page: Page | None = None
+    answer: None = None
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Nothing: the document is open."""
+
+    def wait(self) -> None:
+        """Nothing: it is here."""
 
     def cancel(self) -> None:
         """Nothing is under way."""
@@ -117,3 +136,28 @@ class PageSource:
             picture = self.page.picture
             page_units.rewrite(response, picture.width, picture.height, self.page.points)
         self.page = None
+
+
+class KnownSource:
+    """A source that was answered before, of which nothing is fetched or looked at again."""
+
+    def __init__(self, source: Source, answer: bytes) -> None:
+        self.request = source.request
+        self.uri = source.uri
+        self.answer = messages.AnnotateImageResponse.FromString(answer)
+
+    def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
+        """Nothing is needed."""
+
+    def wait(self) -> None:
+        """Nothing is under way."""
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+    def picture(self, side_for: SideFor) -> Picture:
+        """Never asked for: there is an answer."""
+        raise AssertionError
+
+    def finish(self, response: Any) -> None:
+        """Nothing: it was finished when it was made."""

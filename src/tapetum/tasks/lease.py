@@ -1,4 +1,4 @@
-"""The right to work on a task, and the worker's line back to whoever gave it."""
+"""The right to work on a task, kept by the dispatcher that claimed it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,18 @@ from tapetum.tasks.plan import Shard
 
 
 class Lease:
-    """Held by the worker of one task; extended, lost or stopped from another thread.
+    """The `tapetum.tasks.control.Control` of a claimed task; extended, lost or stopped from another
+    thread than the worker's.
 
-    The worker calls `check` before it writes and between images, `started` before each image of
-    a careful task, and `written` after each shard. All three raise `LeaseLost` when the task is
-    no longer the worker's, and `check` raises `TaskStopped` when the process is to stop.
+    `check` raises `LeaseLost` when the task is no longer the worker's and `TaskStopped` when the
+    process is to stop; `written` raises `LeaseLost` as ``on_written`` does.
     """
 
-    def __init__(
-        self,
-        seconds: float,
-        on_written: Callable[[Shard, int], None],
-        on_started: Callable[[int], None],
-    ) -> None:
+    def __init__(self, seconds: float, on_written: Callable[[Shard, int], None]) -> None:
         self._lock = threading.Lock()
         self._until = time.monotonic() + seconds
         self._stopped = False
         self._on_written = on_written
-        self._on_started = on_started
 
     def extend(self, seconds: float) -> None:
         """The lease lasts ``seconds`` from now, unless it ran out or was lost before."""
@@ -55,8 +49,10 @@ class Lease:
             raise TaskStopped("The server is shutting down.")
 
     def started(self, position: int) -> None:
-        """The image at ``position`` is about to be touched."""
-        self._on_started(position)
+        """Nothing: how long an image takes is the executor's business."""
+
+    def finished(self, position: int) -> None:
+        """Nothing, as `started`."""
 
     def written(self, shard: Shard, failed: int) -> None:
         """``shard`` is in the bucket; ``failed`` of its images have an error."""

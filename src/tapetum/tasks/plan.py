@@ -40,10 +40,8 @@ class Task:
     """What a worker needs to do its part of an operation; small enough to send anywhere.
 
     ``requests`` is a serialized ``BatchAnnotateImagesRequest`` holding images ``first`` to
-    ``last``; ``done`` of them (whole shards) are already written and recorded. ``poison`` lists
-    positions that must not be touched again; a ``careful`` task reports each image before it
-    starts, because earlier attempts took their process down. ``principal`` is whose rights count
-    where images are read and output is written.
+    ``last``; ``done`` of them (whole shards) are already written and recorded. ``principal`` is
+    whose rights count where images are read and output is written.
 
     With a ``file`` the images are pages: ``first`` to ``last`` of the operation's file of that
     number, from 1, and ``requests`` is its ``AnnotateFileRequest``. ``api_version`` is the
@@ -59,8 +57,6 @@ class Task:
     file: int = 0
     api_version: str = "v1"
     done: int = 0
-    careful: bool = False
-    poison: tuple[int, ...] = ()
     principal: str = ""
 
     @property

@@ -1,0 +1,230 @@
+"""Tasks and calls in worker processes, which may die.
+
+A picture can crash a library, never end, or take all memory. Here that costs a worker and some
+time: everything that was not in its hands goes on at once in another, and what was is tried again
+alone (`tapetum.executors.blame`).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from tapetum.errors import LeaseLost, ServerFailed, TaskStopped
+from tapetum.executors import faults
+from tapetum.executors.blame import Cause, Record
+from tapetum.executors.jobs import CallJob, Job, TaskJob, answer_of
+from tapetum.executors.nursery import Config
+from tapetum.executors.workers import TICK, Begun, Died, Worker, Workers
+from tapetum.signals.context import NO_CONTEXT, RequestContext
+from tapetum.tasks.control import Control, Uncontrolled
+from tapetum.tasks.plan import Shard, Task
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a worker has to let go of a job that nobody wants any more.
+GRACE = 3.0
+#: Of an image's time, what each further image in hand adds while several are looked at together.
+IN_COMPANY = 0.25
+#: Workers in a row that may end without an image in hand before the job is given up.
+MOST_UNEXPLAINED = 8
+
+
+#: `Workers.begin` or `Workers.begin_alone`.
+Begin: TypeAlias = Callable[[Job, Callable[[], None]], Begun]
+
+
+@dataclass(slots=True)
+class _InHand:
+    """The images that a worker has begun with, and when it last said anything of them."""
+
+    image_seconds: float
+    positions: set[int] = field(default_factory=set)
+    heard: float = field(default_factory=time.monotonic)
+
+    def note(self, message: dict[str, Any]) -> None:
+        """A ``started`` or ``finished``."""
+        self.heard = time.monotonic()
+        position = int(message["position"])
+        if message["say"] == "started":
+            self.positions.add(position)
+        else:
+            self.positions.discard(position)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether an image has had its time. Waiting for a store is nobody's time."""
+        if not self.positions:
+            return False
+        allowed = self.image_seconds * (1 + IN_COMPANY * (len(self.positions) - 1))
+        return time.monotonic() - self.heard > allowed
+
+
+@dataclass(slots=True)
+class _Ended:
+    """How a job's stay in one worker ended: with an ``answer``, or with the ``cause`` of the
+    worker's death, the ``suspects`` it had in hand and what is left of the ``job``."""
+
+    job: Job
+    answer: bytes | None = None
+    cause: Cause | None = None
+    suspects: frozenset[int] = frozenset()
+    was_alone: bool = False
+
+
+class ProcessExecutor:
+    """``workers`` processes; each runs a task and, beside it, a call that waits for its answer,
+    which therefore never queues behind a batch.
+
+    An image has ``image_seconds`` from the moment its bytes are there until its answer; the memory
+    limit is the `Config`'s. Raises as `Workers` does.
+    """
+
+    def __init__(self, config: Config, workers: int, image_seconds: float) -> None:
+        self._slots = workers
+        self._image_seconds = image_seconds
+        self._workers = Workers(config, workers)
+        self._tasks = ThreadPoolExecutor(workers, thread_name_prefix="task")
+        self._calls = ThreadPoolExecutor(workers, thread_name_prefix="call")
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes there are, the nursery first."""
+        return self._workers.pids
+
+    def submit(self, task: Task, control: Control) -> Future[None]:
+        def work() -> None:
+            self._run(TaskJob(task), control)
+
+        return self._tasks.submit(work)
+
+    def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
+        return self._call(CallJob("images", requests, context))
+
+    def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
+        return self._call(CallJob("file", request, context))
+
+    def abandon(self) -> None:
+        """Kill the workers that have something in hand; their tasks are given back."""
+        for worker in self._workers.busy:
+            self._workers.kill(worker, None)
+
+    def close(self) -> None:
+        self._tasks.shutdown(wait=False, cancel_futures=True)
+        self._calls.shutdown(wait=False, cancel_futures=True)
+        self._workers.close()
+        self._tasks.shutdown()
+        self._calls.shutdown()
+
+    def _call(self, job: CallJob) -> Future[bytes]:
+        return self._calls.submit(self._run, job, Uncontrolled())
+
+    def _run(self, job: Job, control: Control) -> bytes:
+        """The answer of ``job``, however many workers it takes."""
+        unexplained = 0
+        while True:
+            control.check()
+            ended = self._try(job, control, self._workers.begin)
+            if ended.answer is not None:
+                return ended.answer
+            control.check()
+            unexplained = 0 if ended.suspects else unexplained + 1
+            if unexplained >= MOST_UNEXPLAINED:
+                raise ServerFailed("Worker processes keep ending: the log has the rest.")
+            job = ended.job
+            for position in sorted(ended.suspects):
+                record = Record()
+                if ended.was_alone and ended.cause is not None:
+                    record.died(ended.cause)
+                answer = self._alone(job, position, control, record)
+                if answer is not None:
+                    job = job.knowing({position: answer})
+
+    def _alone(self, job: Job, position: int, control: Control, record: Record) -> bytes | None:
+        """The answer of one image, looked at where nothing else runs; the blame if it goes on
+        ending its worker. ``None`` if its file cannot be opened: the job itself will say so."""
+        call = job.alone(position)
+        while not record.is_blamed:
+            control.check()
+            ended = self._try(call, control, self._workers.begin_alone)
+            if ended.answer is not None:
+                return answer_of(call, ended.answer)
+            if ended.cause is not None:
+                record.died(ended.cause)
+        log.error("an image ends its workers: position %d", position)
+        return job.blamed(position)
+
+    def _try(
+        self, job: Job, control: Control, begin: Callable[[Job, Callable[[], None]], Begun]
+    ) -> _Ended:
+        """Have one worker do ``job``."""
+        worker, number, inbox = begin(job, control.check)
+        try:
+            return self._follow(job, control, worker, number, inbox)
+        finally:
+            self._workers.finish(worker, number)
+
+    def _follow(
+        self, job: Job, control: Control, worker: Worker, number: int, inbox: queue.SimpleQueue[Any]
+    ) -> _Ended:
+        in_hand = _InHand(self._image_seconds)
+        unwanted: float | None = None  # until when it is waited for
+        while True:
+            try:
+                heard = inbox.get(timeout=TICK)
+            except queue.Empty:
+                heard = None
+            if isinstance(heard, Died):
+                suspects = frozenset(in_hand.positions)
+                return _Ended(job, None, heard.cause, suspects, heard.alone and len(suspects) == 1)
+            if heard is not None:
+                message, answer = heard
+                match message["say"]:
+                    case "started" | "finished":
+                        in_hand.note(message)
+                    case "written":
+                        shard = Shard(int(message["first"]), int(message["last"]))
+                        if self._written(control, shard, int(message["failed"])):
+                            job = job.after(shard)
+                    case "done":
+                        return _Ended(job, answer)
+                    case "failed":
+                        raise faults.from_json(message)
+            if unwanted is None:
+                unwanted = _unwanted(control, worker, number)
+            elif time.monotonic() > unwanted:
+                self._workers.kill(worker, None)
+            if in_hand.is_late:
+                log.warning("worker %d is at an image for too long", worker.pid)
+                self._workers.kill(worker, Cause.OVERRAN)
+
+    @staticmethod
+    def _written(control: Control, shard: Shard, failed: int) -> bool:
+        try:
+            control.written(shard, failed)
+        except LeaseLost:  # `check` says so too
+            return False
+        return True
+
+
+def _unwanted(control: Control, worker: Worker, number: int) -> float | None:
+    """Until when to wait for a job that nobody wants any more, if so; then the worker is told."""
+    try:
+        control.check()
+    except LeaseLost:
+        worker.send("lose", number)
+        return time.monotonic() + GRACE
+    except TaskStopped:
+        worker.send("stop", number)
+        return math.inf  # whoever stops it says when there is no more time: `abandon`
+    return None
