@@ -25,7 +25,7 @@ help:
 	@echo "make extras    PDQ's reference, Parquet, PostgreSQL and LanceDB, for the tests skipped without"
 	@echo "make wheel     dist/: the wheel and the source archive"
 	@echo "make test-wheel     the wheel in an empty environment (asks an index)"
-	@echo "make test-3.13      what depends on Python, on python3.13, in .venv-3.13"
+	@echo "make test-3.13      most tests on python3.13, in .venv-3.13"
 	@echo "make quality   every quality metric on the development sets (DATA=folder)"
 	@echo "make fuzz      10,000 mutated requests, 2,000 images, 200 files against a server (asks an index)"
 	@echo "make audit     known holes in what is installed (asks an index)"

@@ -29,8 +29,8 @@ from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.shipped import glyphs
 from tapetum.gallery.shipped.brands import Brands, key
 from tapetum.gallery.shipped.landmarks import MODEL
-from tapetum.gallery.sources.svg import rendered
 from tapetum.imaging.decoding import decode
+from tapetum.imaging.drawing import rendered
 from tapetum.imaging.picture import Picture
 from tapetum.layout.page import layout
 from tapetum.models import packs

@@ -18,6 +18,7 @@ from tapetum.executors import Executor
 from tapetum.executors.nursery import Config
 from tapetum.executors.process import ProcessExecutor
 from tapetum.identity.quotas import Quotas
+from tapetum.imaging.decoders import Decoders
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
 from tapetum.ledger.sql import SqlLedger
@@ -54,6 +55,7 @@ class Engine:
         self.executor = executor_of(
             settings, local_files=local_files, niceness=niceness, log_level=log_level
         )
+        self.decoders = Decoders()
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
         self.service = Service(
             ledger,
@@ -61,6 +63,7 @@ class Engine:
             self.dispatcher,
             settings.project,
             self.stores,
+            decoders=self.decoders,
             quotas=Quotas(CALL_BYTES),
         )
         self._instance = instance
@@ -105,6 +108,7 @@ class Engine:
         """Let go of processes, threads and files."""
         self.executor.close()
         self.service.close()
+        self.decoders.close()
         self.ledger.close()
         if self._instance is not None:
             self._instance.close()

@@ -30,6 +30,7 @@ from tapetum.gallery.backends.joined import JoinedGalleries
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
+from tapetum.imaging.decoders import shared
 from tapetum.layout.languages import Languages
 from tapetum.models import packs
 from tapetum.models.manifest import Manifest
@@ -161,6 +162,9 @@ class Workshop:
         self, settings: Settings, *, local_files: bool = False, preload: bool = False
     ) -> None:
         cv2.setNumThreads(1)  # the workers already fill the cores
+        self.decoders = shared()
+        if preload:
+            self.decoders.start()
         self._settings = settings
         self._local_files = local_files
         self.sessions = sessions_of(settings)
@@ -183,6 +187,7 @@ class Workshop:
             self._features,
             recognisers(self._makers, galleries, *self._logos),
             settings.projects.asked(bool(settings.auth_modes)),
+            decoders=self.decoders,
         )
 
 

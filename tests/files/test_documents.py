@@ -14,24 +14,27 @@ from pathlib import Path
 import pytest
 
 from tapetum.errors import BadImage, BrokenFile, ImageFailed, InvalidImageParameter
-from tapetum.imaging.renderer import MAX_PAGE_PIXELS, MAX_PAGE_SIDE, full_size
-from tapetum.pipeline import documents
-from tapetum.pipeline.documents import MAX_FALLS, Document, Page, spooled
+from tapetum.imaging import decoders
+from tapetum.imaging.decoders import MOST_CRASHES, Decoders, Sheet
+from tapetum.imaging.pages import MAX_PAGE_PIXELS, MAX_PAGE_SIDE, full_size
+from tapetum.pipeline.documents import MAX_FALLS, Document, spooled
 from tapetum.vision.formats import GIF, PDF, TIFF
 from tapetum.vision.limits import MAX_PAGES
+
+DECODERS = decoders.shared()
 
 
 @contextmanager
 def opened(content: bytes, kind: str) -> Iterator[Document]:
-    with Document(spooled(content), kind, "gs://b/file") as document:
+    with Document(spooled(content), kind, "gs://b/file", DECODERS) as document:
         yield document
 
 
-def whole(document: Document, number: int) -> Page:
+def whole(document: Document, number: int) -> Sheet:
     return document.page(number, max)
 
 
-def middle(page: Page) -> tuple[int, ...]:
+def middle(page: Sheet) -> tuple[int, ...]:
     rows, columns = page.picture.pixels.shape[:2]
     return tuple(page.picture.pixels[rows // 2, columns // 2].tolist())
 
@@ -217,7 +220,7 @@ def slow(make) -> bytes:
 
 
 def test_a_page_that_takes_too_long_costs_only_itself(make, monkeypatch):
-    monkeypatch.setattr(documents, "CPU_SECONDS", 1)
+    monkeypatch.setattr(decoders, "PAGE_SECONDS", 1)
     with opened(slow(make), PDF) as document:
         with pytest.raises(ImageFailed, match="This page stopped the process"):
             whole(document, 1)
@@ -227,7 +230,7 @@ def test_a_page_that_takes_too_long_costs_only_itself(make, monkeypatch):
 def test_a_child_that_does_not_answer_is_ended(make, monkeypatch):
     with opened(make.numbered(2), PDF) as document:
         os.kill(child_of(document), signal.SIGSTOP)
-        monkeypatch.setattr(documents, "PATIENCE", 0.2)
+        monkeypatch.setattr(decoders, "PATIENCE", 0.2)
         with pytest.raises(ImageFailed):
             whole(document, 1)
         monkeypatch.undo()
@@ -239,21 +242,41 @@ def test_a_page_that_eats_memory_costs_only_itself(make):
         whole(document, 1)
 
 
-def test_a_file_that_goes_on_stopping_processes_is_left_alone(make):
-    with opened(make.numbered(9), PDF) as document:
+def test_a_file_that_goes_on_stopping_processes_is_left_alone(make, monkeypatch):
+    monkeypatch.setattr(decoders, "PAGE_SECONDS", 1)
+    with opened(make.pdf([b"0 0 595 842 re f " * 300_000] * MAX_FALLS + [b""]), PDF) as document:
         for number in range(1, MAX_FALLS + 1):
-            if number > 1:
-                document._start()
-            os.kill(child_of(document), signal.SIGKILL)
             with pytest.raises(ImageFailed, match="This page"):
                 whole(document, number)
         with pytest.raises(ImageFailed, match="The pages of this file"):
-            whole(document, 9)
+            whole(document, MAX_FALLS + 1)
+
+
+def test_a_child_that_somebody_kills_is_replaced_and_no_page_is_blamed(make):
+    with opened(make.numbered(9), PDF) as document:
+        for number in range(1, 10):
+            os.kill(child_of(document), signal.SIGKILL)
+            assert whole(document, number).points == (595, 842)
+
+
+def test_a_page_that_goes_on_crashing_its_child_is_blamed(make):
+    crashed = []
+
+    def crash(width: int, height: int) -> int:
+        crashed.append(child_of(document))
+        os.kill(crashed[-1], signal.SIGSEGV)
+        return 100
+
+    with opened(make.numbered(2), PDF) as document:
+        with pytest.raises(ImageFailed, match="This page"):
+            document.page(1, crash)
+        assert len(set(crashed)) == MOST_CRASHES
+        assert whole(document, 2).points == (595, 842)
 
 
 def child_of(document: Document) -> int:
     assert document._child is not None
-    return document._child._process.pid
+    return document._child.pid
 
 
 def is_running(pid: int) -> bool:
@@ -265,11 +288,18 @@ def is_running(pid: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+def wait_for_end(pid: int) -> None:
+    until = time.monotonic() + 60
+    while is_running(pid):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def test_the_child_ends_with_the_document(make):
     with opened(make.numbered(1), PDF) as document:
         pid = child_of(document)
         assert is_running(pid)
-    assert not is_running(pid)
+    wait_for_end(pid)
 
 
 def test_the_child_ends_with_a_parent_that_is_killed(make, tmp_path):
@@ -278,8 +308,9 @@ def test_the_child_ends_with_a_parent_that_is_killed(make, tmp_path):
         "import sys, time\n"
         "from tapetum.pipeline.documents import Document\n"
         "from tapetum.vision.formats import PDF\n"
-        "document = Document(open(sys.argv[1], 'rb'), PDF, 'a')\n"
-        "print(document._child._process.pid, flush=True)\n"
+        "from tapetum.imaging.decoders import Decoders\n"
+        "document = Document(open(sys.argv[1], 'rb'), PDF, 'a', Decoders())\n"
+        "print(document._child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen(
@@ -290,16 +321,15 @@ def test_the_child_ends_with_a_parent_that_is_killed(make, tmp_path):
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until = time.monotonic() + 30
-    while is_running(pid):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_for_end(pid)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_the_child_is_told_no_secrets(make, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
-    with opened(make.numbered(1), PDF) as document:
+    file, fresh = spooled(make.numbered(1)), Decoders()
+    with Document(file, PDF, "gs://b/file", fresh) as document:
         environ = Path(f"/proc/{child_of(document)}/environ").read_bytes()
+    fresh.close()
     assert b"PATH=" in environ
     assert b"hush" not in environ

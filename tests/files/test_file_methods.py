@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from pathlib import Path
 
 import pytest
 from google.api_core import exceptions
@@ -304,26 +302,3 @@ def test_the_type_urls_are_of_the_method(server, bucket):
     assert packed.response.type_url == f"{prefix}AsyncBatchAnnotateFilesResponse"
     assert packed.metadata.type_url == f"{prefix}OperationMetadata"
     assert messages.RESPONSES.keys() <= messages.V1.methods.keys()
-
-
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
-def test_no_renderer_outlives_its_file(client, server):
-    annotate(client, file("three.tif", TIFF))
-    until = time.monotonic() + 30
-    while renderers(server.process.pid):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-def renderers(server: int) -> list[str]:
-    """Command lines of the server's children that render."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            command = (folder / "cmdline").read_text()
-        except OSError:  # ended meanwhile
-            continue
-        if int(parent) == server and "tapetum.imaging.renderer" in command:
-            found.append(command)
-    return found

@@ -11,6 +11,7 @@ import pytest
 
 from tapetum.detectors.colours import ColourDetector
 from tapetum.errors import FileLost, TaskStopped
+from tapetum.executors.jobs import TaskJob
 from tapetum.features.properties import ImageProperties
 from tapetum.identity.principal import Principal, Principals, Project
 from tapetum.pipeline import annotator as annotator_module
@@ -58,9 +59,10 @@ class Heard(Lease):
     def __init__(self) -> None:
         self.shards: list[tuple[Shard, int]] = []
         self.positions: list[int] = []
-        super().__init__(
-            60, lambda shard, failed: self.shards.append((shard, failed)), self.positions.append
-        )
+        super().__init__(60, lambda shard, failed: self.shards.append((shard, failed)))
+
+    def started(self, position: int) -> None:
+        self.positions.append(position)
 
 
 def test_a_task_writes_its_pages_and_no_others(annotator, tmp_path):
@@ -109,10 +111,11 @@ def test_a_window_of_large_pages_is_smaller(annotator, tmp_path, make, monkeypat
     assert detector.alive == [2, 2, 2, 2, 1]
 
 
-def test_a_careful_task_announces_each_page_and_leaves_the_poisonous_alone(annotator, tmp_path):
+def test_a_page_that_is_known_is_not_looked_at(annotator, tmp_path):
     line = Heard()
-    annotator.run(task(5, 8, careful=True, poison=(6,)), line)
-    assert line.positions == [5, 7, 8]
+    blamed = TaskJob(task(5, 8)).blamed(6)
+    annotator.run(task(5, 8), line, {6: blamed})
+    assert line.positions == [5, 6, 7, 8]
     assert line.shards == [(Shard(5, 6), 1), (Shard(7, 8), 0)]
     answer = json.loads((tmp_path / "out" / "output-5-to-6.json").read_text())
     assert answer["responses"][1] == {

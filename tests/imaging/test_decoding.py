@@ -7,7 +7,6 @@ import random
 import struct
 import subprocess
 import sys
-import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tapetum.errors import BadImage, ImageError, ImageTooLarge
-from tapetum.imaging import decoding
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
 
@@ -467,37 +465,6 @@ def test_an_icon_s_true_size() -> None:
     picture = decode(icon_of(inner), whole)
     assert (picture.width, picture.height) == (40, 24)
     assert np.array_equal(checked(picture), np.asarray(DRAWING))
-
-
-def test_large_pictures_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One at a time; small ones and JPEGs decoded small do not wait."""
-    monkeypatch.setattr(decoding, "LARGE_PIXELS", 50_000)
-    large = packed(Image.new("RGB", (400, 300)), "PNG")
-    progressive = packed(Image.new("RGB", (400, 300)), "JPEG", progressive=True)
-    photo = packed(Image.new("RGB", (400, 300)), "JPEG")
-    with decoding._large:
-        decode(packed(DRAWING, "PNG"), whole)
-        decode(photo, lambda *_: 100)
-        waiting = [
-            threading.Thread(target=decode, args=(content, side), daemon=True)
-            for content, side in (
-                (large, whole),
-                (icon_of(large), whole),
-                (photo, whole),
-                (progressive, lambda *_: 100),
-            )
-        ]
-        for thread in waiting:
-            thread.start()
-        for thread in waiting:
-            thread.join(0.1)
-        assert all(thread.is_alive() for thread in waiting)
-    for thread in waiting:
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-# Anything at all.
 
 
 def seeds() -> list[bytes]:

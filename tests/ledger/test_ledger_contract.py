@@ -11,7 +11,6 @@ import pytest
 from tapetum.errors import LeaseLost
 from tapetum.ledger import (
     SECOND,
-    STRIKES_BEFORE_CAREFUL,
     Claim,
     Ledger,
     OperationRecord,
@@ -201,8 +200,6 @@ def test_an_expired_lease_is_taken_over_and_the_old_owner_is_not_heard(
         ledger.record(old, done=2, images=1, failed=0)
     with pytest.raises(LeaseLost):
         ledger.complete(old)
-    with pytest.raises(LeaseLost):
-        ledger.suspect(old, 2)
     ledger.release(old)
     ledger.fail(old, 7, "no")
     assert ledger.heartbeat([old, new], LEASE) == [old]
@@ -260,45 +257,31 @@ def test_a_recorded_shard_wipes_the_strikes(ledger: Ledger, create: Create):
     assert claim(ledger).strikes == 1
 
 
-def test_a_task_that_kills_its_process_is_taken_with_care_and_the_image_is_named(
-    ledger: Ledger, create: Create, clock: Clock
-):
+def test_a_lease_that_runs_out_is_no_strike(ledger: Ledger, create: Create, clock: Clock):
+    """That a server died says nothing of the tasks that it held."""
     create(tasks=1)
-
-    def crash() -> None:
+    for _ in range(20):
+        assert claim(ledger).strikes == 1
         clock.advance(LEASE + 1)
-        ledger.expire()
+        assert ledger.expire() == 1
+    ledger.release(claim(ledger), strike=True)
+    assert claim(ledger).strikes == 2
+    clock.advance(LEASE + 1)
+    ledger.expire()
+    assert claim(ledger).strikes == 2
 
-    for _ in range(STRIKES_BEFORE_CAREFUL):
-        assert not claim(ledger).task.careful
-        crash()
-    careful = claim(ledger)
-    assert careful.task.careful
-    assert careful.task.poison == ()
-    ledger.suspect(careful, 1)
-    ledger.suspect(careful, 2)
-    crash()
+
+def test_a_lone_server_takes_back_every_lease_at_once(ledger: Ledger, create: Create):
+    create(tasks=3)
+    held = [claim(ledger), claim(ledger)]
+    assert ledger.reclaim() == 2
+    assert ledger.heartbeat(held, LEASE) == held
+    with pytest.raises(LeaseLost):
+        ledger.record(held[0], done=1, images=1, failed=0)
     again = claim(ledger)
-    assert again.task.careful
-    assert again.task.poison == (2,)
-    ledger.suspect(again, 1)
-    crash()
-    last = claim(ledger)
-    assert last.task.poison == (2, 1)
-    ledger.record(last, done=1, images=1, failed=1)  # what is known stays known
-    ledger.release(last)
-    again = claim(ledger)
-    assert (again.strikes, again.task.careful, again.task.poison) == (1, True, (2, 1))
-
-
-def test_a_careful_task_that_is_given_back_blames_nobody(ledger: Ledger, create: Create):
-    create(tasks=1)
-    for _ in range(STRIKES_BEFORE_CAREFUL):
-        ledger.release(claim(ledger), strike=True)
-    careful = claim(ledger)
-    ledger.suspect(careful, 1)
-    ledger.release(careful)
-    assert claim(ledger).task.poison == ()
+    assert (again.task.first, again.strikes) == (held[0].task.first, 1)
+    assert ledger.reclaim() == 1
+    assert ledger.reclaim() == 0
 
 
 def test_cancel_ends_the_operation_and_takes_the_leases(ledger: Ledger, create: Create):
@@ -417,7 +400,6 @@ def test_tasks_of_several_files_are_kept_apart(ledger: Ledger, clock: Clock):
     assert held[0].task.api_version == "v1p4beta1"
 
     ledger.record(held[2], done=1, images=1, failed=0)
-    ledger.suspect(held[0], 1)
     for one in held[:2]:
         ledger.complete(one)
     with pytest.raises(LeaseLost):
@@ -425,7 +407,6 @@ def test_tasks_of_several_files_are_kept_apart(ledger: Ledger, clock: Clock):
     ledger.release(held[2])
     again = claim(ledger)
     assert (again.task.file, again.task.first, again.task.done) == (2, 1, 1)
-    assert again.task.poison == ()
     ledger.complete(again)
     assert (found(ledger, name).state, found(ledger, name).method) == (OperationState.DONE, method)
 

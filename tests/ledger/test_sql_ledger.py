@@ -73,3 +73,18 @@ def test_a_file_of_an_older_version_is_refused_by_name(tmp_path: Path):
         old.execute("ALTER TABLE operations DROP COLUMN method")
     with pytest.raises(SettingsError, match=r"it lacks operations\.method"):
         SqlLedger(path)
+
+
+def test_a_file_that_keeps_suspects_goes_on_without_them(tmp_path: Path):
+    path = tmp_path / "ledger.sqlite"
+    with closing(SqlLedger(path)) as ledger:
+        create(ledger)
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("ALTER TABLE tasks ADD COLUMN suspect INTEGER")
+        old.execute("ALTER TABLE tasks ADD COLUMN poison VARCHAR NOT NULL DEFAULT ''")
+        old.execute("UPDATE tasks SET suspect = 1, poison = '1 2'")
+        old.commit()
+    with closing(SqlLedger(path)) as ledger:
+        create(ledger, "projects/p/operations/2")
+        claims = [ledger.claim("new", 3600) for _ in range(6)]
+        assert all(claims)

@@ -150,6 +150,20 @@ def task(requests, batch_size: int = 2, **changes) -> Task:
     return Task(**(fields | {"output_uri": "gs://out/", "requests": blob} | changes))
 
 
+class Telling(Lease):
+    """Writes down which images were begun, and as negative numbers which are done."""
+
+    def __init__(self, seconds, on_written, positions) -> None:
+        super().__init__(seconds, on_written)
+        self._positions = positions
+
+    def started(self, position: int) -> None:
+        self._positions.append(position)
+
+    def finished(self, position: int) -> None:
+        self._positions.append(-position)
+
+
 @dataclass
 class Heard:
     """A lease whose words are written down."""
@@ -167,7 +181,7 @@ def heard(on_written: Callable[[Shard], None] = lambda shard: None) -> Heard:
         written.append((shard, failed))
         on_written(shard)
 
-    return Heard(written, started, Lease(60, tell, started.append))
+    return Heard(written, started, Telling(60, tell, started))
 
 
 def shard(folder: Path, name: str):
@@ -269,7 +283,7 @@ def test_a_lost_lease_stops_the_work_and_writes_nothing_more(annotator, tmp_path
 
 
 def test_a_lease_that_ran_out_is_not_written_under(annotator, tmp_path):
-    line = Heard([], [], Lease(-1, lambda shard, failed: None, print))
+    line = Heard([], [], Lease(-1, lambda shard, failed: None))
     with pytest.raises(LeaseLost):
         annotator.run(task([request(content=png(0))]), line.lease)
     assert list((tmp_path / "out").iterdir()) == []
@@ -288,16 +302,18 @@ def test_an_output_that_cannot_be_written_is_an_operation_error(annotator):
     assert caught.value.message == "Error writing final output to: gs://none/x"
 
 
-def test_a_careful_task_announces_each_image_and_leaves_the_poisonous_alone(
-    annotator, detector, tmp_path
-):
+def test_each_image_is_announced_and_what_is_known_is_not_looked_at(annotator, detector, tmp_path):
     line = heard()
     requests = [request(content=png(0)) for _ in range(4)]
-    annotator.run(task(requests, first=11, last=14, careful=True, poison=(12,)), line.lease)
-    assert line.started == [11, 13, 14]
-    assert detector.batches == [1, 1, 1]
+    known = messages.AnnotateImageResponse()
+    known.error.code, known.error.message = 13, "It ends whoever looks at it."
+    job = task(requests, first=11, last=14)
+    annotator.run(job, line.lease, {12: known.SerializeToString()})
+    begun = [11, 12, 13, 14]
+    assert line.started == [*begun, *(-position for position in begun)]
+    assert detector.batches == [3]
     _, second = shard(tmp_path, "output-11-to-12.json")
-    assert second["error"]["code"] == 13
+    assert second["error"] == {"code": 13, "message": "It ends whoever looks at it."}
 
 
 def test_prefix_and_name_are_joined_as_plain_strings(annotator, tmp_path):

@@ -11,12 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from tapetum import wiring
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
-from tapetum.imaging.decoding import decode
 from tapetum.layout import page
 from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.pipeline import image_sources
 from tapetum.pipeline.annotator import Annotator
 from tapetum.stores.router import Stores
 from tapetum.vision import messages
@@ -61,11 +59,13 @@ def answered(annotator: Annotator, contents: list[bytes], features: list[int]) -
 def test_all_features_together_decode_and_look_once(annotator, sessions, photos, monkeypatch):
     decodes = []
 
-    def counted(content, side_for):
-        decodes.append(len(content))
-        return decode(content, side_for)
+    inner = annotator._decoders.decode
 
-    monkeypatch.setattr(image_sources, "decode", counted)
+    def counted(content, max_side_for, owner):
+        decodes.append(len(content))
+        return inner(content, max_side_for, owner)
+
+    monkeypatch.setattr(annotator._decoders, "decode", counted)
     contents = [(photos / name).read_bytes() for name in ("cat.jpg", "coffee.jpg", "horses.jpg")]
     answered(annotator, contents, [feature.type for feature in wiring.features()])
     assert len(decodes) == len(contents)

@@ -21,7 +21,7 @@ import numpy as np
 from tapetum.detectors.glyphs import projected, rooted
 from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.shipped import brands, glyphs
-from tapetum.gallery.sources.svg import rendered
+from tapetum.imaging.drawing import rendered
 from tapetum.signals.keypoints import LocalFeatures
 
 LICENCES = {None, "CC0-1.0", "MIT", "Apache-2.0", "BSD-3-Clause", "MPL-2.0", "Unlicense"}

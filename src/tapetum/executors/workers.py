@@ -152,11 +152,10 @@ class Workers:
     def begin_alone(self, job: Job, check: Callable[[], None]) -> Begun:
         """Give ``job`` to a new worker in which nothing else ever runs; raises as `begin`."""
         with self._lock:
-            self._check_usable()
-            worker = self._fork(alone=True)
-            while not worker.ready:
+            worker = None
+            while worker is None or not worker.ready:
                 self._check_usable()
-                if worker.gone:
+                if (worker is None or worker.gone) and self._nursery.poll() is None:
                     worker = self._fork(alone=True)
                 self._lock.wait(TICK)
                 check()
@@ -184,7 +183,8 @@ class Workers:
         with self._lock:
             self._closed = True
             self._lock.notify_all()
-        self._channel.close()  # the nursery ends its children and itself
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)  # the nursery ends its children and itself
         try:
             self._nursery.wait(timeout=NOTICE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -254,6 +254,7 @@ class Workers:
                             worker.status = message["status"]
                 self._lock.notify_all()
         nursery.wait()
+        channel.close()
         with self._lock:
             if self._closed or self._channel is not channel:
                 return
@@ -340,7 +341,7 @@ class Workers:
             cause = _cause_of(worker)
             if not self._closed and (worker.jobs or cause is not Cause.OUTSIDE):
                 log.warning("worker %d %s", worker.pid, cause.value)
-            if not worker.ready:
+            if not worker.ready and nursery.poll() is None:
                 self._stillborn += 1
             for inbox in worker.jobs.values():
                 inbox.put(Died(cause, alone=len(worker.jobs) == 1))

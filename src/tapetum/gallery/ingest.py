@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from tapetum.errors import ImageError, InvalidGallery
 from tapetum.gallery import Entry, Galleries, Gallery, Kind, Reference
 from tapetum.gallery.background import Background
-from tapetum.gallery.sources.items import Item, Problem, pixels_of
+from tapetum.gallery.sources.items import Item, Problem
 
 #: Images put in one transaction.
 BATCH = 64
@@ -145,8 +145,7 @@ class Ingest:
             owners = tuple(self._galleries.known(self._gallery, [digest]).get(digest, ()))
             if item.entry.key in owners:
                 return _Looked(item)
-            pixels = pixels_of(item.source, content)
-            reference = self._make(pixels, digest, item.source, self._gallery.kind)
+            reference = self._make(content, digest, item.source, self._gallery.kind)
         except (ImageError, InvalidGallery) as error:
             return _Looked(item, problem=error.message)
         except OSError as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import struct
-import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -19,32 +19,15 @@ from PIL import Image
 
 from tapetum.errors import BadImage, ImageTooLarge
 from tapetum.imaging.picture import Picture
-from tapetum.imaging.pixel_budget import PixelBudget
 from tapetum.vision.limits import MAX_PIXELS
 
 log = logging.getLogger(__name__)
 
 #: Decoders that may see bytes from outside, by Pillow's names. Everything else is no image.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "ICO")
-#: Pictures of more pixels than this are decoded one at a time, so that memory is bounded by
-#: pixels in flight and not by the number of workers.
-LARGE_PIXELS = 16_000_000
-#: Pixels of all other pictures being decoded together, however many workers there are.
-OTHER_PIXELS = 4 * LARGE_PIXELS
-
-# Pillow checks sizes in places ours cannot see (an icon's inner PNG). Its limit is a module
-# global; it raises an error above twice that limit, and before only warns.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-
-# What Pillow warns of (large pictures, broken metadata beside good pixels) is nobody's news here.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-
 #: Samples that are stretched together.
 _BAND = 4_000_000
 _ORIENTATION_TAG = 0x0112
-_ICON = b"\0\0\1\0"
-_large = threading.Semaphore(1)
-_others = PixelBudget(OTHER_PIXELS)
 
 
 def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
@@ -58,10 +41,20 @@ def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
     Raises `BadImage` for anything Pillow cannot read to the end, `ImageTooLarge` above
     `MAX_PIXELS`, before any pixel is decoded.
     """
-    # An icon is decoded as it is opened, and does not say before how large it is.
-    turn = _large if content.startswith(_ICON) else nullcontext()
-    with _bad_bytes(), turn, Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    prepare()
+    with _bad_bytes(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         return _picture(image, side_for)
+
+
+@functools.cache
+def prepare() -> None:
+    """Set Pillow up for bytes from outside, once in this process, and load all that it may need."""
+    # Pillow checks sizes in places ours cannot see (an icon's inner PNG). Its limit is a module
+    # global; it raises an error above twice that limit, and before only warns.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+    # What it warns of (large pictures, broken metadata beside good pixels) is nobody's news here.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    Image.init()
 
 
 class Frames:
@@ -72,6 +65,7 @@ class Frames:
     """
 
     def __init__(self, file: IO[bytes], kind: str) -> None:
+        prepare()
         with _bad_bytes():
             self._image = Image.open(file, formats=[kind])
 
@@ -110,21 +104,15 @@ def _picture(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture
         view = _View.of(image, side_for)
         fraction = min(1.0, view.side / max(image.size))
         wanted = (max(1, round(image.width * fraction)), max(1, round(image.height * fraction)))
-        size = image.size
         image.draft(image.mode, wanted)
-        decoded = size if "progressive" in image.info else image.size
-    else:
-        decoded = image.size
-    is_large = decoded[0] * decoded[1] > LARGE_PIXELS and image.format != "ICO"
-    with _large if is_large else _others.holding(decoded[0] * decoded[1]):
-        image.load()
-        if view is None:  # loading turns a TIFF upright
-            view = _View.of(image, side_for)
-        factor = max(image.size) // view.side
-        if factor >= 2:
-            image = _reducible(image).reduce(factor)
-        pixels = _upright(_rgb(image), view.orientation)
-        return Picture(np.ascontiguousarray(pixels), view.width, view.height)
+    image.load()
+    if view is None:  # loading turns a TIFF upright
+        view = _View.of(image, side_for)
+    factor = max(image.size) // view.side
+    if factor >= 2:
+        image = _reducible(image).reduce(factor)
+    pixels = _upright(_rgb(image), view.orientation)
+    return Picture(np.ascontiguousarray(pixels), view.width, view.height)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from tapetum.errors import (
 from tapetum.executors import Executor
 from tapetum.identity.principal import ANYBODY, Principal
 from tapetum.identity.quotas import Quotas
+from tapetum.imaging.decoders import Decoders, shared
 from tapetum.ledger import Ledger, OperationRecord, OperationState
 from tapetum.operations.dispatch import Dispatcher
 from tapetum.pipeline.documents import open_document
@@ -72,12 +73,14 @@ class Service:
         stores: Stores,
         *,
         quotas: Quotas,
+        decoders: Decoders | None = None,
     ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._dispatcher = dispatcher
         self._project = project
         self._stores = stores
+        self._decoders = decoders or shared()
         self._quotas = quotas
         self._threads = ThreadPoolExecutor(32, thread_name_prefix="ledger")
         self._openers = ThreadPoolExecutor(OPENING_CALLS, thread_name_prefix="files")
@@ -186,7 +189,9 @@ class Service:
         stores = self._stores.seen_by(caller)
         try:
             for number, asked in enumerate(request.requests, 1):
-                with open_document(asked.input_config, stores) as document:
+                with open_document(
+                    asked.input_config, stores, self._decoders, caller.name
+                ) as document:
                     tasks += _tasks_of_file(record, number, asked, document.pages)
         except BrokenFile as error:
             ended = OperationState.DONE

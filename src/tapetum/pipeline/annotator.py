@@ -23,6 +23,7 @@ from tapetum.errors import (
 )
 from tapetum.features import Ask, Feature
 from tapetum.identity.principal import Principals
+from tapetum.imaging.decoders import Decoders, shared
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, shards
 from tapetum.pipeline.documents import Document, fetched, open_document
@@ -94,8 +95,11 @@ class Annotator:
         features: Iterable[Feature],
         recognisers: Iterable[Recogniser[Any]] = (),
         principals: Principals | None = None,
+        *,
+        decoders: Decoders | None = None,
     ) -> None:
         self._stores = stores
+        self._decoders = decoders or shared()
         self._principals = principals or Principals({}, asked=False)
         detectors, recognisers = list(detectors), list(recognisers)
         makers: list[Maker] = [*detectors, *recognisers]
@@ -118,7 +122,8 @@ class Annotator:
             self._run_file(task, control, known)
             return
         requests = messages.BatchAnnotateImagesRequest.FromString(task.requests).requests
-        images = [ImageSource(request) for request in requests[task.done :]]
+        owner = _owner(RequestContext(task.principal, task.project))
+        images = [ImageSource(request, self._decoders, owner) for request in requests[task.done :]]
         for shard, answers in self._shards(task, images, control, known):
             response = messages.BatchAnnotateImagesResponse(responses=answers)
             self._write(task, shard, response, control)
@@ -133,7 +138,8 @@ class Annotator:
         """Answer a serialized ``BatchAnnotateImagesRequest`` of ``context`` with a serialized
         response."""
         asked = messages.BatchAnnotateImagesRequest.FromString(requests).requests
-        sources = _numbered([ImageSource(request) for request in asked], 1, known)
+        images = [ImageSource(request, self._decoders, _owner(context)) for request in asked]
+        sources = _numbered(images, 1, known)
         answers = self._answers(sources, self._caller(context), control)
         response = messages.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
@@ -153,7 +159,9 @@ class Annotator:
         response = _file_response(asked)
         caller = self._caller(context)
         try:
-            with open_document(asked.input_config, caller.stores) as document:
+            with open_document(
+                asked.input_config, caller.stores, self._decoders, _owner(context)
+            ) as document:
                 pages = _pages(
                     asked, document, document.numbers(asked.pages, limits.MAX_SYNC_PAGES)
                 )
@@ -186,10 +194,13 @@ class Annotator:
         principal = self._principals.named(task.principal)
         stores, uri = self._stores.seen_by(principal), fetch.uri_of_file(config)
         key = (task.operation, principal, uri or task.file)
+        owner = _owner(RequestContext(task.principal, task.project))
         with ExitStack() as stack:
             try:
                 file = stack.enter_context(self._spool.using(key, lambda: fetched(config, stores)))
-                document = stack.enter_context(Document(file, config.mime_type, uri))
+                document = stack.enter_context(
+                    Document(file, config.mime_type, uri, self._decoders, owner)
+                )
             except UrlNotAvailable as error:
                 raise StoreUnavailable(error.message) from error
             except ImageError as error:
@@ -314,6 +325,8 @@ class Annotator:
                 image.picture = source.picture(lambda w, h: self._side(image, w, h))
         except ImageError as error:
             image.refuse(error)
+        except MemoryError:  # the process is at its limit: whoever runs it decides
+            raise
         except Exception:
             log.exception("unexpected fault while opening an image")
             image.refuse(ImageFailed("The image could not be opened: a fault of this server."))
@@ -345,6 +358,8 @@ class Annotator:
         contexts = [image.context for image in images if image.picture is not None]
         try:
             signals = detector.detect(pictures, contexts)
+        except MemoryError:  # the process is at its limit: whoever runs it decides
+            raise
         except Exception:
             if len(images) > 1:
                 for image in images:
@@ -361,6 +376,8 @@ class Annotator:
             return
         try:
             signal = recogniser.recognise(image.picture, image.signals, image.context)
+        except MemoryError:  # the process is at its limit: whoever runs it decides
+            raise
         except Exception:
             log.exception("the recogniser of %s failed", recogniser.signal.__name__)
             return
@@ -380,6 +397,8 @@ class Annotator:
                 feature.describe(ask, image.signals, image.response)
             except ImageError as error:
                 image.refuse(error)
+            except MemoryError:  # the process is at its limit: whoever runs it decides
+                raise
             except Exception:
                 log.exception("%s failed", name)
                 image.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
@@ -404,6 +423,11 @@ def _numbered(sources: Sequence[Source], first: int, known: Known) -> list[tuple
         (position, KnownSource(source, known[position]) if position in known else source)
         for position, source in enumerate(sources, first)
     ]
+
+
+def _owner(context: RequestContext) -> str:
+    """Whose pictures may share a decoder: those of one caller for one project."""
+    return f"{context.project}/{context.principal}"
 
 
 def _file_response(asked: Any) -> Any:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tapetum.errors import BadImage, PdfIsNoImage
-from tapetum.imaging.decoding import decode
+from tapetum.imaging.decoders import Decoders, MaxSideFor, Sheet
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, page_units
-from tapetum.pipeline.documents import Document, Page
+from tapetum.pipeline.documents import Document
 from tapetum.stores.router import Stores
 from tapetum.vision import messages
 from tapetum.vision.formats import is_pdf
-
-SideFor = Callable[[int, int], int]
 
 
 class Source(Protocol):
@@ -49,7 +46,7 @@ class Source(Protocol):
         """Nobody will ask for `picture` any more."""
         ...
 
-    def picture(self, side_for: SideFor) -> Picture:
+    def picture(self, side_for: MaxSideFor) -> Picture:
         """The picture, once, its longest side at least ``side_for(width, height)`` if it has that.
 
         Raises `tapetum.errors.ImageError`.
@@ -63,9 +60,11 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class ImageSource:
-    """An image of a request, fetched ahead."""
+    """An image of a request, fetched ahead. ``owner``: whose pictures share a decoder."""
 
     request: Any
+    decoders: Decoders
+    owner: str = ""
     content: Future[bytes] | None = None
     answer: None = None
 
@@ -84,12 +83,12 @@ class ImageSource:
         if self.content is not None:
             self.content.cancel()
 
-    def picture(self, side_for: SideFor) -> Picture:
+    def picture(self, side_for: MaxSideFor) -> Picture:
         content, self.content = self.content, None  # a file is in memory no longer than needed
         if content is None:
             raise AssertionError
         try:
-            return decode(content.result(), side_for)
+            return self.decoders.decode(content.result(), side_for, self.owner)
         except BadImage as error:
             if is_pdf(content.result()):
                 raise PdfIsNoImage(
@@ -112,7 +111,7 @@ class PageSource:
     document: Document
     number: int
     uri: str
-    page: Page | None = None
+    page: Sheet | None = None
     answer: None = None
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
@@ -124,7 +123,7 @@ class PageSource:
     def cancel(self) -> None:
         """Nothing is under way."""
 
-    def picture(self, side_for: SideFor) -> Picture:
+    def picture(self, side_for: MaxSideFor) -> Picture:
         self.page = self.document.page(self.number, side_for)
         return self.page.picture
 
@@ -155,7 +154,7 @@ class KnownSource:
     def cancel(self) -> None:
         """Nothing is under way."""
 
-    def picture(self, side_for: SideFor) -> Picture:
+    def picture(self, side_for: MaxSideFor) -> Picture:
         """Never asked for: there is an answer."""
         raise AssertionError
 

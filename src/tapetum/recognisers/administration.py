@@ -17,7 +17,7 @@ from tapetum.gallery import ENTITY_PREFIX, Galleries, Gallery, Kind
 from tapetum.gallery.background import Background
 from tapetum.gallery.ingest import Ingest
 from tapetum.gallery.sources import crawls, folders, manifests, sites
-from tapetum.gallery.sources.items import Item, Problem, pixels_of
+from tapetum.gallery.sources.items import Item, Problem
 from tapetum.recognisers.references import ReferenceMaker
 from tapetum.signals.embedding import EmbeddingModel
 
@@ -46,8 +46,8 @@ class GalleryAdministration:
         for item in folders.items(folder):
             if isinstance(item, Item) and item.read is not None:
                 try:
-                    pixels = pixels_of(item.source, item.read())
-                    embeddings.append(self.maker.make(pixels, "", "", Kind.WEB).embedding)
+                    reference = self.maker.make(item.read(), "", item.source, Kind.WEB)
+                    embeddings.append(reference.embedding)
                 except (ImageError, InvalidGallery, OSError) as error:
                     log.warning("background picture %s: %s", item.source, error)
         if not embeddings:

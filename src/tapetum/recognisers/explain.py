@@ -16,10 +16,11 @@ from tapetum.errors import ImageError, InvalidGallery
 from tapetum.gallery import Galleries, Gallery, Kind, unit
 from tapetum.gallery.matching.local_features import Match, unpacked, verified
 from tapetum.gallery.matching.pdq import distances
-from tapetum.gallery.sources.items import file_reader, pixels_of
-from tapetum.imaging.decoding import decode
+from tapetum.gallery.sources.items import file_reader
+from tapetum.imaging.decoders import shared
 from tapetum.imaging.picture import Picture
 from tapetum.recognisers import landmarks, logos, web
+from tapetum.recognisers.references import decoded
 from tapetum.signals.keypoints import Keypoints
 
 #: Least cosine of two keypoints' descriptors, as the recognisers have it.
@@ -61,11 +62,14 @@ class Explainer:
         self._galleries = galleries
         self._embedder = embedder
         self._keypoints = keypoints
+        self._decoders = shared()
 
-    def opened(self, content: bytes) -> Picture:
-        """Raises `BadImage` and `ImageTooLarge`."""
+    def opened(self, content: bytes, source: str = "") -> Picture:
+        """Raises as `tapetum.recognisers.references.ReferenceMaker.make`."""
         looks = (self._embedder.max_side, self._keypoints.max_side)
-        return decode(content, lambda w, h: max(side(w, h) for side in looks))
+        return decoded(
+            self._decoders, source, content, lambda w, h: max(side(w, h) for side in looks)
+        )
 
     def candidates(self, picture: Picture, galleries: Sequence[Gallery]) -> list[Candidate]:
         """The nearest reference images of all ``galleries``, most keypoints in agreement first."""
@@ -133,7 +137,7 @@ class Explainer:
             content = file_reader(Path(candidate.source))()
             if hashlib.sha256(content).hexdigest() != candidate.digest:
                 return None
-            return self.opened(pixels_of(candidate.source, content))
+            return self.opened(content, candidate.source)
         except (ImageError, InvalidGallery, OSError):
             return None
 

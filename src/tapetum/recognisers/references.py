@@ -8,7 +8,8 @@ import numpy as np
 from tapetum.detectors import Detector, Embedder
 from tapetum.gallery import Kind, Reference, unit
 from tapetum.gallery.matching.local_features import packed
-from tapetum.imaging.decoding import decode
+from tapetum.gallery.sources.items import is_svg
+from tapetum.imaging.decoders import Decoders, MaxSideFor, shared
 from tapetum.imaging.picture import Picture
 from tapetum.recognisers.web import hash_of
 from tapetum.signals.keypoints import Keypoints
@@ -23,19 +24,23 @@ _FLAT = 1.0  # standard deviation of grey levels below which a picture shows not
 class ReferenceMaker:
     """Looks at reference images exactly as the server looks at the images it is asked about."""
 
-    def __init__(self, embedder: Embedder, keypoints: Detector[Keypoints]) -> None:
+    def __init__(
+        self, embedder: Embedder, keypoints: Detector[Keypoints], decoders: Decoders | None = None
+    ) -> None:
         self.model = embedder.model
         self._embedder = embedder
         self._keypoints = keypoints
+        self._decoders = decoders or shared()
 
     def make(self, content: bytes, digest: str, source: str, kind: Kind) -> Reference:
         """The `Reference` of the image file ``content``, not calibrated.
 
         A picture of one colour is no fault: its numbers are zero, and nothing resembles it.
-        Raises `tapetum.errors.BadImage` and `ImageTooLarge` as `tapetum.imaging.decoding.decode`
-        does.
+        SVG is drawn first. Raises as `tapetum.imaging.decoders.Decoders.decode`, and
+        `InvalidGallery` for SVG that cannot be drawn.
         """
-        return self.of_picture(decode(content, self._max_side), digest, source, kind)
+        picture = decoded(self._decoders, source, content, self._max_side)
+        return self.of_picture(picture, digest, source, kind)
 
     def of_picture(self, picture: Picture, digest: str, source: str, kind: Kind) -> Reference:
         """The `Reference` of a decoded picture."""
@@ -63,3 +68,10 @@ class ReferenceMaker:
     def _max_side(self, width: int, height: int) -> int:
         makers = (self._embedder, self._keypoints)
         return max(maker.max_side(width, height) for maker in makers)
+
+
+def decoded(decoders: Decoders, source: str, content: bytes, max_side_for: MaxSideFor) -> Picture:
+    """The picture in the image file ``content``, drawn if it is SVG; raises as
+    `ReferenceMaker.make`."""
+    drawn = decoders.drawn(content) if is_svg(source, content) else content
+    return decoders.decode(drawn, max_side_for)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import Entry
 from tapetum.gallery.sources.items import SUFFIXES, Item, Problem, file_reader, text
-from tapetum.gallery.sources.svg import title_of
+from tapetum.imaging.drawing import title_of
 
 
 def items(folder: Path) -> Iterator[Item | Problem]:

@@ -16,7 +16,6 @@ from typing import Any
 
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import Entry
-from tapetum.gallery.sources.svg import rendered
 
 #: Largest image file, bytes.
 MAX_BYTES = 100_000_000
@@ -35,7 +34,7 @@ class Item:
     """An image to add to ``entry``, or with no ``read`` only what is known of the entry.
 
     ``read`` gives the file's bytes and may raise `OSError` and `InvalidGallery`; ``source`` names
-    it for people. SVG is turned into pixels by ``pixels_of``.
+    it for people. `is_svg` tells which are drawings.
     """
 
     entry: Entry
@@ -51,14 +50,9 @@ class Problem:
     message: str
 
 
-def pixels_of(source: str, content: bytes) -> bytes:
-    """The bytes of an image file that a decoder reads: ``content``, rendered when it is SVG.
-
-    Raises `InvalidGallery` for SVG that cannot be drawn.
-    """
-    if source.lower().endswith(".svg") or content[:200].lstrip()[:4] == b"<svg":
-        return rendered(content)
-    return content
+def is_svg(source: str, content: bytes) -> bool:
+    """Whether an image file is a drawing, which has to be rendered first."""
+    return source.lower().endswith(".svg") or content[:200].lstrip()[:4] == b"<svg"
 
 
 def file_reader(path: Path) -> Callable[[], bytes]:

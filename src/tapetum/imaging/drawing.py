@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as Xml
 
-import resvg_py
-
 from tapetum.errors import InvalidGallery
 
 #: Longest side of a rendering, pixels.
@@ -33,6 +31,8 @@ def rendered(content: bytes) -> bytes:
     Scripts and embedded documents are left out, and so are pictures and styles that lie outside
     the file. Raises `InvalidGallery` when it cannot be drawn.
     """
+    import resvg_py  # noqa: PLC0415 (whoever only wants a title draws nothing)
+
     root = _parsed(content)
     _cleaned(root)
     if _weight(root) > MAX_ELEMENTS:
