@@ -158,7 +158,7 @@ def _listed(text: str) -> tuple[str, ...]:
 AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "listed", "any")
 PRECISIONS = ("full", "reduced")
-PROVIDERS = ("cpu", "cuda", "tensorrt", "rocm", "migraphx", "coreml", "directml")
+PROVIDERS = ("cpu", "cuda", "tensorrt", "migraphx", "coreml", "directml")
 EXECUTORS = ("process", "local")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -267,6 +267,8 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
             where, document["gallery_store"]
         )
     if "packs" in document:
+        if "pack" in document:
+            raise SettingsError(f"{file}: say once which packs: pack = or [packs].")
         values["pack"] = _packs(f"{file}: [packs]", document.pop("packs"))
     values["projects"] = read_projects(document, str(file))
     for name, value in document.items():
