@@ -30,6 +30,7 @@ OTHER = {
     "workers": "3",
     "pack": "embedded,Objects=embedded",
     "providers": "cuda,cpu",
+    "arena": "off",
     "precision": "reduced",
     "tls_cert": "cert.pem",
     "tls_key": "key.pem",

@@ -70,6 +70,9 @@ class Settings:
     providers: str = _row(
         "cpu", "where networks run, first choice first: cpu, cuda, ... (as ONNX Runtime has them)"
     )
+    arena: bool = _row(
+        True, "networks keep the memory of a run for the next; off takes less memory, more time"
+    )
     precision: str = _row("full", "of networks: full, or reduced (bfloat16; tapetum[openvino])")
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
@@ -197,6 +200,7 @@ _CHECKS: Mapping[str, _Check] = {
     "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
     "insecure_listen": _SWITCH,
+    "arena": _SWITCH,
     "bucket_door": _SWITCH,
     "shipped": _SWITCH,
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),

@@ -56,6 +56,7 @@ def sessions_of(settings: Settings) -> Sessions:
         providers=settings.provider_list,
         precision=settings.precision,
         workers=settings.worker_count,
+        arena=settings.arena,
     )
 
 
