@@ -17,6 +17,7 @@ from bench.rows import Row
 from tapetum import wiring
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
 from tapetum.pipeline import image_sources
@@ -40,11 +41,12 @@ def measure(files: Sequence[Path]) -> list[Row]:
     try:
         with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
             sessions = Sessions(Manifest.packaged())
+            makers = packs.makers(sessions)
             recognisers = wiring.recognisers(
-                sessions, landmarks.load(), Brands.packaged(), glyphs.load()
+                makers, landmarks.load(), Brands.packaged(), glyphs.load()
             )
             made = Annotator(
-                Stores(Path(folder)), wiring.detectors(sessions), wiring.features(), recognisers
+                Stores(Path(folder)), wiring.detectors(makers), wiring.features(), recognisers
             )
             rows = [
                 row

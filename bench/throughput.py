@@ -19,12 +19,14 @@ import cv2
 
 from bench import machine
 from bench.rows import Row
-from tapetum import wiring
+from tapetum.detectors.classes import ImageClasses
 from tapetum.engine import Engine
 from tapetum.features.label import LabelDetection
 from tapetum.imaging.decoding import decode
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.recognisers import signals_of
 from tapetum.settings import Settings
 from tapetum.vision import messages
 
@@ -75,16 +77,14 @@ def measure(files: Sequence[Path], rounds: int) -> list[Row]:
 
 def _looker(sessions: Sessions) -> Callable[[Path], None]:
     """Decodes a file and runs what LABEL_DETECTION needs to be seen."""
-    needs = LabelDetection().needs
-    detectors = [one for one in wiring.detectors(sessions) if one.signal in needs]
+    needs = (ImageClasses, *LabelDetection.needs)
+    makers = [packs.maker_of(signal, sessions) for signal in needs]
 
     def side(width: int, height: int) -> int:
-        return max(one.max_side(width, height) for one in detectors)
+        return max(maker.max_side(width, height) for maker in makers)
 
     def look(file: Path) -> None:
-        picture = decode(file.read_bytes(), side)
-        for one in detectors:
-            one.detect([picture])
+        signals_of(decode(file.read_bytes(), side), makers)
 
     return look
 

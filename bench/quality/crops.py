@@ -17,18 +17,19 @@ import numpy as np
 from bench.quality.faces import opened
 
 from tapetum.detectors import Detector
-from tapetum.detectors.captions import CaptionDetector
 from tapetum.detectors.colours import ColourDetector
-from tapetum.detectors.faces.detector import FaceDetector, Faces
-from tapetum.detectors.objects import ObjectDetector
-from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.features.crop_hints import CropSearch
 from tapetum.features.importance import importance
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.faces import Faces
+from tapetum.signals.objects import Objects
+from tapetum.signals.saliency import Saliency
 
 RATIOS = (0.5, 0.75, 1.0, 4 / 3, 16 / 9, 2.5)
 CUT = 0.05  # of a face's area inside and outside: less is not cut in two
@@ -42,10 +43,7 @@ def measure(data: Path) -> list[dict[str, Any]]:
     cv2.setNumThreads(1)
     sessions = Sessions(Manifest.packaged())
     detectors: list[Detector[Any]] = [
-        CaptionDetector(sessions),
-        FaceDetector(sessions),
-        ObjectDetector(sessions),
-        SaliencyDetector(),
+        packs.maker_of(kind, sessions) for kind in (Captions, Faces, Objects, Saliency)
     ]
     colours, spent = ColourDetector(), {"crops": [0.0], "colours": [0.0]}
     pictures = with_faces = crops = forced = needless = 0

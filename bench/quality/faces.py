@@ -18,14 +18,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.faces.attributes import EXPRESSIONS
 from tapetum.detectors.faces.boxes import FaceFinder
-from tapetum.detectors.faces.detector import Face, FaceDetector
+from tapetum.detectors.faces.detector import FaceDetector
 from tapetum.features.faces import likelihoods
 from tapetum.features.likelihood import LIKELY, POSSIBLE, VERY_LIKELY
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.signals.faces import Face, Faces
 
 LABELS = {
     "neutral": "neutral",
@@ -62,7 +63,7 @@ def measure(faces_folder: Path, emotion_folder: Path) -> list[Row]:
     ``images/``.
     """
     sessions = Sessions(Manifest.packaged())
-    detector = FaceDetector(sessions)
+    detector: FaceDetector = packs.maker_of(Faces, sessions)
     truth = json.loads((faces_folder / "gt.json").read_text())
     rows = list(boxes(truth, faces_folder, FaceFinder(sessions)))
     rows += headwear(truth, faces_folder, detector)
@@ -176,13 +177,13 @@ def half(position: int) -> bool:
     return position % 2 == 0
 
 
+def _likeliest(shares: Mapping[str, float]) -> str:
+    return max(LABELS, key=lambda label: shares[LABELS[label]])
+
+
 def expressions(portraits: Sequence[Portrait]) -> Iterable[Row]:
     """Accuracy of the likeliest of five expressions, and each likelihood's cuts."""
-    of = {label: EXPRESSIONS.index(name) for label, name in LABELS.items()}
-    right = [
-        p.face is not None and max(of, key=lambda label: p.face.expression[of[label]]) == p.label  # type: ignore[union-attr]
-        for p in portraits
-    ]
+    right = [p.face is not None and _likeliest(p.face.expressions) == p.label for p in portraits]
     lost = sum(p.face is None for p in portraits)
     yield row_of(
         "expression accuracy, 5 ways",

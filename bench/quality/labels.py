@@ -16,20 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.detectors import Detector
-from tapetum.detectors.captions import CaptionDetector
-from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.faces.quick_faces import QuickFaceDetector
-from tapetum.detectors.objects import ObjectDetector
-from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
+from tapetum.detectors.classes import ImageClasses
+from tapetum.detectors.vocabulary import Vocabulary
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection
-from tapetum.features.vocabulary import Vocabulary
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.recognisers import signals_of
 from tapetum.signals import Signals
+from tapetum.signals.labels import Labels
 from tapetum.vision import messages
 
 OUT_OF_DOMAIN_TARGET = 0.05
@@ -49,16 +47,12 @@ class Labeller:
     def __init__(self) -> None:
         sessions = Sessions(Manifest.packaged())
         self._feature = LabelDetection()
-        self._detectors: list[Detector[Any]] = [
-            ImageClassifier(sessions),
-            ObjectDetector(sessions),
-            CaptionDetector(sessions),
-            QuickFaceDetector(sessions),
-            PhotoStatisticsDetector(),
-        ]
+        kinds = (ImageClasses, *LabelDetection.needs)
+        self._makers = [packs.maker_of(kind, sessions) for kind in kinds]
+        self.vocabulary: Vocabulary = packs.maker_of(Labels, sessions).vocabulary
 
     def signals(self, picture: Picture) -> Signals:
-        return Signals(detector.detect([picture])[0] for detector in self._detectors)
+        return signals_of(picture, self._makers)
 
     def words(self, picture: Picture, signals: Signals) -> list[str]:
         response = messages.AnnotateImageResponse()
@@ -112,10 +106,9 @@ def _pages(folder: Path) -> Iterator[tuple[str, Picture, frozenset[str]]]:
 
 
 def _photographs(folder: Path, labeller: Labeller) -> Iterator[dict[str, Any]]:
-    table = files("tapetum.features").joinpath("tables/imagenet1k.json")
+    table = files("tapetum.detectors").joinpath("tables/imagenet1k.json")
     wnids = [leaf["wnid"] for leaf in json.loads(table.read_text(encoding="utf-8"))["leaves"]]
-    vocabulary = Vocabulary.packaged()
-    classes = {word.description: word.classes for word in vocabulary.words}
+    classes = {word.description: word.classes for word in labeller.vocabulary.words}
     kept, ungated, first, silent, lost = 0, 0, 0, 0, []
     paths = sorted(folder.iterdir())
     for path in paths:
@@ -126,7 +119,7 @@ def _photographs(folder: Path, labeller: Labeller) -> Iterator[dict[str, Any]]:
         logits = signals.of(ImageClasses).logits
         first += int(logits.argmax()) == true
         ungated += any(
-            true in one.classes and one.score >= 0.5 for one in vocabulary.candidates(logits)
+            true in classes[label.word.description] for label in signals.of(Labels).likely(0.5)
         )
         is_kept = any(true in classes.get(word, ()) for word in words)
         kept += is_kept

@@ -17,16 +17,20 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.keypoints import KeypointDetector, Keypoints
-from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, unit
+from tapetum.detectors import Detector, Embedder
+from tapetum.gallery import Entry, Gallery, Kind, Reference, unit
 from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.gallery.matching.local_features import packed
+from tapetum.gallery.shipped.landmarks import MODEL
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.recognisers.landmarks import LandmarkRecogniser
 from tapetum.signals import Signals
+from tapetum.signals.embedding import Embedding
+from tapetum.signals.keypoints import Keypoints
 
 RECALL, PRECISION, MOST_FALSE, MOST_MS = 0.45, 0.98, 1, 300.0
 GALLERY = Gallery("measured", Kind.LANDMARK)
@@ -49,8 +53,8 @@ def measure(folder: Path) -> list[dict[str, Any]]:
     cv2.setNumThreads(1)
     table = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     sessions = Sessions(Manifest.packaged())
-    keypoints, classifier = KeypointDetector(sessions), ImageClassifier(sessions)
-    seen = {row["file"]: _seen(folder / row["file"], keypoints, classifier) for row in table}
+    keypoints, embedder = (packs.maker_of(kind, sessions) for kind in (Keypoints, Embedding))
+    seen = {row["file"]: _seen(folder / row["file"], keypoints, embedder) for row in table}
     of_role: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in table:
         of_role[row["role"]].append((row["landmark"], row["file"]))
@@ -107,13 +111,16 @@ def _of_many(asked: Sequence[tuple[str, str]], seen: Mapping[str, Seen]) -> dict
     picture's keypoints."""
     random = np.random.default_rng(0)
     blob = _reference("", seen[asked[0][1]]).features
-    galleries = MemoryGalleries()
+    galleries = MemoryGalleries(MODEL)
     galleries.create(GALLERY)
     for first in range(0, MANY, 10_000):
-        rows = np.abs(random.standard_normal((10_000, DIMENSIONS), dtype=np.float32))
+        rows = np.abs(random.standard_normal((10_000, MODEL.dimensions), dtype=np.float32))
         names = [f"{first + k}" for k in range(len(rows))]
         made = [
-            (Entry(name), [Reference(name, name, 640, 480, unit(row), bytes(32), 0, blob)])
+            (
+                Entry(name),
+                [Reference(name, name, 640, 480, unit(row), bytes(32), 0, blob, model=MODEL.name)],
+            )
             for name, row in zip(names, rows, strict=True)
         ]
         galleries.put(GALLERY, made)
@@ -155,14 +162,14 @@ def _curve(
     return rows
 
 
-def _seen(path: Path, keypoints: KeypointDetector, classifier: ImageClassifier) -> Seen:
+def _seen(path: Path, keypoints: Detector[Keypoints], embedder: Embedder) -> Seen:
     picture = decode(
-        path.read_bytes(), lambda w, h: max(keypoints.max_side(w, h), classifier.max_side(w, h))
+        path.read_bytes(), lambda w, h: max(keypoints.max_side(w, h), embedder.max_side(w, h))
     )
-    [classes] = classifier.detect([picture])
+    [embedding] = embedder.embed([picture])
     start = time.process_time()
-    [found] = keypoints.detect([picture])
-    return Seen(picture, Signals([classes, found]), time.process_time() - start)
+    [local] = keypoints.detect([picture])
+    return Seen(picture, Signals([embedding, local]), time.process_time() - start)
 
 
 def _answers(
@@ -171,7 +178,7 @@ def _answers(
     seen: Mapping[str, Seen],
 ) -> tuple[list[tuple[str, str]], list[float]]:
     """(truth, first answer or nothing) of each picture asked, and the CPU seconds each took."""
-    galleries = MemoryGalleries()
+    galleries = MemoryGalleries(MODEL)
     galleries.create(GALLERY)
     galleries.put(
         GALLERY, [(Entry(name, name), [_reference(file, seen[file])]) for name, file in references]
@@ -180,14 +187,14 @@ def _answers(
     answers, seconds = [], []
     for truth, file in asked:
         start = time.process_time()
-        found = recogniser.recognise(seen[file].picture, seen[file].signals).found
+        known = recogniser.recognise(seen[file].picture, seen[file].signals).landmarks
         seconds.append(time.process_time() - start + seen[file].seconds)
-        answers.append((truth, found[0].entry.key if found else ""))
+        answers.append((truth, known[0].name if known else ""))
     return answers, seconds
 
 
 def _reference(file: str, seen: Seen) -> Reference:
     width, height = seen.picture.width, seen.picture.height
-    embedding = unit(seen.signals.of(ImageClasses).embedding)
-    blob = seen.signals.of(Keypoints).features.packed()
-    return Reference(file, file, width, height, embedding, bytes(32), 0, blob)
+    embedding = unit(seen.signals.of(Embedding).vector)
+    blob = packed(seen.signals.of(Keypoints).features)
+    return Reference(file, file, width, height, embedding, bytes(32), 0, blob, model=MODEL.name)

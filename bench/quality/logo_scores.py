@@ -21,23 +21,26 @@ from bench.quality.objects import calibration_error
 from numpy.typing import NDArray
 
 from tapetum.detectors.glyphs import GlyphDetector
-from tapetum.detectors.keypoints import KeypointDetector, Keypoints
+from tapetum.detectors.keypoints import KeypointDetector
 from tapetum.detectors.text.detector import TextDetector
-from tapetum.features.vocabulary import Vocabulary
-from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference
+from tapetum.gallery import Entry, Gallery, Kind, Reference
 from tapetum.gallery.backends.memory import MemoryGalleries
-from tapetum.gallery.matching.local_features import LocalFeatures
+from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.shipped import glyphs
 from tapetum.gallery.shipped.brands import Brands, key
+from tapetum.gallery.shipped.landmarks import MODEL
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.drawing import rendered
 from tapetum.imaging.picture import Picture
 from tapetum.layout.page import layout
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.recognisers import logos
 from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
+from tapetum.signals.keypoints import GlyphKeypoints, Keypoints, LocalFeatures
+from tapetum.signals.labels import Labels
 from tapetum.signals.page_layout import PageLayout
 from tapetum.signals.text import TextLines
 
@@ -78,7 +81,7 @@ def main() -> None:
 def _icons(options: argparse.Namespace, photos: Sequence[Pixels]) -> Evidence:
     random = np.random.default_rng(1)
     shipped = glyphs.load()
-    recogniser = logos.LogoRecogniser(MemoryGalleries(), Brands([]), shipped)
+    recogniser = logos.LogoRecogniser(MemoryGalleries(MODEL), Brands([]), shipped)
     detector = GlyphDetector()
     known = {key(name) for name, _ in shipped}
     table = json.loads((options.simple_icons / "data/simple-icons.json").read_text("utf-8"))
@@ -94,7 +97,7 @@ def _icons(options: argparse.Namespace, photos: Sequence[Pixels]) -> Evidence:
         mark, cover = _coloured(ink / 255, colour, random)
         picture = _pasted(photos[random.integers(len(photos))], mark, cover, random)
         signals = Signals([*_NO_TEXT, _nothing(picture), *detector.detect([picture])])
-        found = recogniser.recognise(picture, signals).found
+        found = recogniser.recognise(picture, signals).logos
         if found:
             yield found[0].inliers, key(found[0].name) == key(row["title"])
 
@@ -102,7 +105,7 @@ def _icons(options: argparse.Namespace, photos: Sequence[Pixels]) -> Evidence:
 def _cuttings(count: int, photos: Sequence[Pixels]) -> Evidence:
     random = np.random.default_rng(2)
     detector = KeypointDetector(Sessions(Manifest.packaged()))
-    gallery, galleries = Gallery("cuttings", Kind.LOGO), MemoryGalleries()
+    gallery, galleries = Gallery("cuttings", Kind.LOGO), MemoryGalleries(MODEL)
     galleries.create(gallery)
     cuttings = []
     for k, photo in enumerate(photos):
@@ -113,8 +116,8 @@ def _cuttings(count: int, photos: Sequence[Pixels]) -> Evidence:
             cuttings.append((f"{k}.{part}", k, cutting))
     for name, k, cutting in cuttings[::2]:  # the others are strangers
         features = detector.detect([Picture(cutting, *cutting.shape[1::-1])])[0].features
-        nothing = np.zeros(DIMENSIONS, dtype=np.float16)
-        reference = Reference(name, name, *features.size, nothing, bytes(32), 0, features.packed())
+        nothing = np.zeros(MODEL.dimensions, dtype=np.float16)
+        reference = Reference(name, name, *features.size, nothing, bytes(32), 0, packed(features))
         galleries.put(gallery, [(Entry(name, f"photograph {k}"), [reference])])
     recogniser = logos.LogoRecogniser(galleries, Brands([]))
     for number in range(count):
@@ -123,7 +126,7 @@ def _cuttings(count: int, photos: Sequence[Pixels]) -> Evidence:
         ground = photos[(k + random.integers(1, len(photos))) % len(photos)]
         picture = _pasted(ground, cutting, np.ones((*cutting.shape[:2], 1)), random)
         signals = Signals([*_NO_TEXT, *detector.detect([picture]), *_no_symbols(picture)])
-        found = recogniser.recognise(picture, signals).found
+        found = recogniser.recognise(picture, signals).logos
         # A cutting of the ground beneath is in the picture, too: it says nothing either way.
         beneath = f"photograph {_index(photos, ground)}"
         best = next((one for one in found if one.name != beneath), None)
@@ -133,9 +136,10 @@ def _cuttings(count: int, photos: Sequence[Pixels]) -> Evidence:
 
 def _names(count: int, photos: Sequence[Pixels]) -> Evidence:
     random = np.random.default_rng(3)
-    brands, detector = Brands.packaged(), TextDetector(Sessions(Manifest.packaged()))
+    sessions = Sessions(Manifest.packaged())
+    brands, detector = Brands.packaged(), TextDetector(sessions)
     names = [brand.name for brand in brands if is_fit(brand)]
-    words = [word.description for word in Vocabulary.packaged().words]
+    words = [word.description for word in packs.maker_of(Labels, sessions).vocabulary.words]
     words = [word for word in words if 4 <= len(word) <= 14 and brands.named(word) is None]
     for number in range(count):
         list_of = names if number % 2 else words
@@ -249,9 +253,9 @@ def _nothing(picture: Picture) -> Keypoints:
     return Keypoints(LocalFeatures(points, numbers, (picture.width, picture.height)))
 
 
-def _no_symbols(picture: Picture) -> list[logos.GlyphKeypoints]:
+def _no_symbols(picture: Picture) -> list[GlyphKeypoints]:
     nothing = _nothing(picture).features
-    return [logos.GlyphKeypoints(nothing, nothing)]
+    return [GlyphKeypoints(nothing, nothing)]
 
 
 if __name__ == "__main__":

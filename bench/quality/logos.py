@@ -25,6 +25,7 @@ from tapetum.detectors.text.detector import TextDetector
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.shipped import glyphs
 from tapetum.gallery.shipped.brands import Brand, Brands, key
+from tapetum.gallery.shipped.landmarks import MODEL
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
 from tapetum.layout.page import layout
@@ -49,7 +50,7 @@ class _Looker:
         sessions = Sessions(Manifest.packaged())
         self._detectors = TextDetector(sessions), KeypointDetector(sessions), GlyphDetector()
         self.symbols = glyphs.load()
-        self._recogniser = LogoRecogniser(MemoryGalleries(), brands, self.symbols)
+        self._recogniser = LogoRecogniser(MemoryGalleries(MODEL), brands, self.symbols)
         self.seconds: list[float] = []
         self.scores: list[tuple[float, bool]] = []  # and whether the answer was right
 
@@ -61,11 +62,11 @@ class _Looker:
         signals = Signals(detector.detect([picture])[0] for detector in self._detectors)
         signals.add(layout(signals.of(TextLines).lines))
         start = time.process_time()
-        found = self._recogniser.recognise(picture, signals).found
+        found = self._recogniser.recognise(picture, signals).logos
         self.seconds.append(time.process_time() - start)
         names = [key(logo.name) for logo in found]
         self.scores += [
-            (logo.score, name == right) for logo, name in zip(found, names, strict=True)
+            (logo.probability, name == right) for logo, name in zip(found, names, strict=True)
         ]
         return names
 

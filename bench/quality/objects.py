@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.objects import CLASSES, ObjectDetector, Objects
-from tapetum.features.calibration import BetaCalibration
-from tapetum.features.objects import CALIBRATION, LOWEST_SCORE
+from tapetum.detectors.calibration import BetaCalibration
+from tapetum.detectors.objects import CLASSES, Boxes, ObjectDetector
+from tapetum.features.objects import LOWEST_SCORE
 from tapetum.imaging.decoding import decode
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.signals.objects import Objects
 
 IOU = 0.5  # of a box that counts as found
 AP50_TARGET = 0.50
@@ -59,11 +61,11 @@ def measure(folder: Path) -> list[dict[str, Any]]:
     network's training alone have too few boxes to tell 0.10 from 0 (see the notes).
     """
     truths, held_out = read(folder)
-    detector = ObjectDetector(Sessions(Manifest.packaged()))
+    detector: ObjectDetector = packs.maker_of(Objects, Sessions(Manifest.packaged()))
     judged = {}
     for name, truth in truths.items():
         picture = decode((folder / "images" / name).read_bytes(), detector.max_side)
-        judged[name] = judge(detector.detect([picture])[0], truth)
+        judged[name] = judge(detector.boxes(picture), truth)
     held, every = joined(judged[name] for name in sorted(held_out)), joined(judged.values())
     precision = average_precision(held)
     crossed = leave_one_out(list(judged.values()))
@@ -92,7 +94,8 @@ def measure(folder: Path) -> list[dict[str, Any]]:
 
 
 def _shipped(judged: Judged) -> Floats:
-    return CALIBRATION.probability(judged.scores)
+    row = packs.chosen(Manifest.packaged().packs)[Objects.__name__]
+    return BetaCalibration(**row.calibration).probability(judged.scores)
 
 
 def _calibration_row(
@@ -129,7 +132,7 @@ def read(folder: Path) -> tuple[dict[str, Truth], set[str]]:
     return truths, {name for name in truths if int(Path(name).stem) in held_ids}
 
 
-def judge(found: Objects, truth: Truth) -> Judged:
+def judge(found: Boxes, truth: Truth) -> Judged:
     """Match the boxes of one image with the truth as COCO does: best score first, each takes the
     free true box of its class that it overlaps most, if by `IOU` or more."""
     return Judged(
@@ -160,8 +163,8 @@ def leave_one_out(images: Sequence[Judged]) -> Floats:
     return np.concatenate(chances)
 
 
-def _matches(objects: Objects, truth: Truth) -> Floats:
-    overlaps = _overlaps(objects.boxes.astype(np.float64), truth.boxes)
+def _matches(objects: Boxes, truth: Truth) -> Floats:
+    overlaps = _overlaps(objects.corners.astype(np.float64), truth.boxes)
     overlaps[objects.classes[:, np.newaxis] != truth.classes] = 0
     correct = np.zeros(len(objects.scores))
     for k in range(len(correct) if len(truth.classes) else 0):  # they come by falling score

@@ -13,18 +13,16 @@ import cv2
 import numpy as np
 from bench.quality.labels import opened
 
-from tapetum.detectors import Detector
-from tapetum.detectors.adult import AdultDetector
-from tapetum.detectors.captions import CaptionDetector
-from tapetum.detectors.classes import ImageClassifier
-from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
+from tapetum.detectors.adult import AdultScores
+from tapetum.detectors.classes import ImageClasses
 from tapetum.features import Ask
 from tapetum.features.likelihood import LIKELY, POSSIBLE
 from tapetum.features.safe_search import SafeSearchDetection
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.signals import Signals
+from tapetum.recognisers import signals_of
 from tapetum.vision import messages
 
 #: Field, likelihood from which a photograph counts, most that may.
@@ -47,18 +45,14 @@ def measure(data: Path) -> list[dict[str, Any]]:
     """
     feature = SafeSearchDetection()
     sessions = Sessions(Manifest.packaged())
-    detectors: list[Detector[Any]] = [
-        AdultDetector(sessions),
-        ImageClassifier(sessions),
-        CaptionDetector(sessions),
-        PhotoStatisticsDetector(),
-    ]
+    kinds = (AdultScores, ImageClasses, *SafeSearchDetection.needs)
+    makers = [packs.maker_of(kind, sessions) for kind in kinds]
     counted: dict[str, list[str]] = {field: [] for field, _, _ in COUNTED}
     photographs = 0
     for name, picture in photographs_of(data):
         photographs += 1
         response = messages.AnnotateImageResponse()
-        signals = Signals(detector.detect([picture])[0] for detector in detectors)
+        signals = signals_of(picture, makers)
         ask = Ask(10, picture.width, picture.height, None)
         feature.describe(ask, signals, response)
         for field, least, _ in COUNTED:

@@ -19,19 +19,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.classes import ImageClassifier
-from tapetum.detectors.keypoints import KeypointDetector
+from tapetum.detectors import Embedder
 from tapetum.gallery import Entry, Gallery, Kind
 from tapetum.gallery.backends.sqlite import SqliteGalleries
 from tapetum.gallery.matching.pdq import LONGEST_SIDE, Pdq, distances
 from tapetum.gallery.sources.items import Item, file_reader
 from tapetum.imaging.decoding import decode
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.recognisers.administration import GalleryAdministration, items_of
-from tapetum.recognisers.references import embedding_model
-from tapetum.recognisers.web import FAINT, WebMatcher, WebMatches, hash_of
+from tapetum.recognisers.references import ReferenceMaker
+from tapetum.recognisers.web import FAINT, WebMatcher, hash_of
+from tapetum.settings import Settings
 from tapetum.signals import Signals
+from tapetum.signals.embedding import Embedding
+from tapetum.signals.keypoints import Keypoints
+from tapetum.signals.web import WebMatches
+from tapetum.wiring import gallery_makers
 
 Pixels = NDArray[np.uint8]
 
@@ -50,13 +55,13 @@ class Searcher:
 
     def __init__(self, galleries: SqliteGalleries) -> None:
         sessions = Sessions(Manifest.packaged())
-        self._classifier = ImageClassifier(sessions)
-        self._matcher = WebMatcher(galleries, self._classifier, KeypointDetector(sessions))
+        self._embedder: Embedder = packs.maker_of(Embedding, sessions)
+        self._matcher = WebMatcher(galleries, self._embedder, packs.maker_of(Keypoints, sessions))
 
     def matches(self, content: bytes) -> WebMatches:
-        sides = (self._classifier.max_side, self._matcher.max_side)
+        sides = (self._embedder.max_side, self._matcher.max_side)
         picture = decode(content, lambda w, h: max(side(w, h) for side in sides))
-        signals = Signals(self._classifier.detect([picture]))
+        signals = Signals(self._embedder.embed([picture]))
         return self._matcher.recognise(picture, signals)
 
 
@@ -64,12 +69,12 @@ def measure(data: Path) -> list[dict[str, Any]]:
     """Rows of ``metric``, ``value``, ``target``, ``met``, ``note``. ``data``: the folder with
     ``web`` and the sets whose pictures are strangers."""
     strangers = _strange(data)
-    manifest = Manifest.packaged()
+    maker = ReferenceMaker(*gallery_makers(Settings()))
     with tempfile.TemporaryDirectory() as folder:
-        galleries = SqliteGalleries(Path(folder) / "galleries.sqlite", embedding_model(manifest))
+        galleries = SqliteGalleries(Path(folder) / "galleries.sqlite", maker.model)
         gallery = Gallery("crawl", Kind.WEB)
         galleries.create(gallery)
-        ingest = GalleryAdministration(galleries, 1).ingest(gallery)
+        ingest = GalleryAdministration(galleries, maker, 1).ingest(gallery)
         ingest.run(items_of([data / "web" / "crawl.warc.gz"], Kind.WEB))
         ingest.run(_items(strangers[::2]))
         searcher = Searcher(galleries)

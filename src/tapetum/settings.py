@@ -4,7 +4,8 @@ Each field of `Settings` is a row: name, type, default, help. A value comes from
 order, a command-line flag (``--data-dir``), an environment variable (``TAPETUM_DATA_DIR``; an
 empty one counts as not given), a settings file (``data_dir = "..."``), the default. The
 ``[buckets]`` table of the settings file says where buckets really are (`BucketRule`), the table
-``[gallery_store]`` gives that setting's URL with options, the tables
+``[gallery_store]`` gives that setting's URL with options, ``[packs]`` the setting ``pack`` by
+signal, the tables
 ``[projects]``, ``[principals]`` and ``[issuers]`` who may call (`tapetum.identity.projects`).
 """
 
@@ -63,6 +64,15 @@ class Settings:
         2048, "MiB that images may make a worker grow by; 0 is no limit (executor = process)"
     )
     shutdown_seconds: float = _row(20.0, "seconds within which SIGTERM ends the server")
+    pack: str = _row(
+        "embedded", "packs of networks, comma-separated: NAME, or SIGNAL=NAME for one signal"
+    )
+    providers: str = _row(
+        "cpu", "where networks run, first choice first: cpu, cuda, ... (as ONNX Runtime has them)"
+    )
+    arena: bool = _row(
+        True, "networks keep the memory of a run for the next; off takes less memory, more time"
+    )
     precision: str = _row("full", "of networks: full, or reduced (bfloat16; tapetum[openvino])")
     tls_cert: Path | None = _row(None, "certificate chain in PEM; turns TLS on")
     tls_key: Path | None = _row(None, "private key in PEM")
@@ -101,6 +111,8 @@ class Settings:
             raise SettingsError("tls_cert and tls_key go together: give both or neither.")
         if self.web_fetch == "listed" and not self.web_host_list:
             raise SettingsError("web_fetch = listed needs web_hosts: whom may be fetched from?")
+        if self.precision == "reduced" and self.provider_list != ("cpu",):
+            raise SettingsError("precision = reduced is for providers = cpu only.")
 
     @property
     def buckets_dir(self) -> Path:
@@ -128,6 +140,11 @@ class Settings:
         return _listed(self.web_hosts)
 
     @property
+    def provider_list(self) -> tuple[str, ...]:
+        """``providers``, one by one."""
+        return _listed(self.providers)
+
+    @property
     def worker_count(self) -> int:
         """``workers``, with 0 resolved to the cores this process may use."""
         if self.workers:
@@ -144,6 +161,7 @@ def _listed(text: str) -> tuple[str, ...]:
 AUTH_MODES = ("api-key", "jwt")
 WEB_FETCH = ("off", "public", "listed", "any")
 PRECISIONS = ("full", "reduced")
+PROVIDERS = ("cpu", "cuda", "tensorrt", "migraphx", "coreml", "directml")
 EXECUTORS = ("process", "local")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -175,9 +193,14 @@ _CHECKS: Mapping[str, _Check] = {
     "image_seconds": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
     "image_memory": (lambda size: size == 0 or size >= 256, "must be 0 or at least 256 MiB"),
     "shutdown_seconds": (lambda seconds: 2 <= seconds <= 3600, "must be 2 to 3600 seconds"),
+    "providers": (
+        lambda text: bool(_listed(text)) and {*_listed(text)} <= {*PROVIDERS},
+        f"must be of {', '.join(PROVIDERS)}, comma-separated",
+    ),
     "precision": (PRECISIONS.__contains__, f"must be one of {', '.join(PRECISIONS)}"),
     "web_fetch": (WEB_FETCH.__contains__, f"must be one of {', '.join(WEB_FETCH)}"),
     "insecure_listen": _SWITCH,
+    "arena": _SWITCH,
     "bucket_door": _SWITCH,
     "shipped": _SWITCH,
     "lease": (lambda seconds: 1 <= seconds <= 86_400, "must be 1 to 86400 seconds"),
@@ -247,6 +270,10 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
         document["gallery_store"], values["gallery_options"] = _place(
             where, document["gallery_store"]
         )
+    if "packs" in document:
+        if "pack" in document:
+            raise SettingsError(f"{file}: say once which packs: pack = or [packs].")
+        values["pack"] = _packs(f"{file}: [packs]", document.pop("packs"))
     values["projects"] = read_projects(document, str(file))
     for name, value in document.items():
         if name not in table:
@@ -270,6 +297,15 @@ def _rule(file: Path, pattern: str, value: Any) -> BucketRule:
     if isinstance(value, str):
         return BucketRule(found[1], value)
     return BucketRule(found[1], *_place(where, value))
+
+
+def _packs(where: str, table: Any) -> str:
+    """The table of packs as the setting has it: ``all``, and each signal's."""
+    if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
+        raise SettingsError(f'{where}: a pack is written like all = "NAME" or Objects = "NAME".')
+    return ",".join(
+        name if signal == "all" else f"{signal}={name}" for signal, name in table.items()
+    )
 
 
 def _place(where: str, value: Any) -> tuple[str, dict[str, str]]:

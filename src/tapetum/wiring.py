@@ -3,25 +3,14 @@ them. `tapetum.engine` wires the server, which needs none of these."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 
-from tapetum.detectors import Detector
-from tapetum.detectors.adult import AdultDetector
-from tapetum.detectors.captions import CaptionDetector
-from tapetum.detectors.classes import ImageClassifier
-from tapetum.detectors.colours import ColourDetector
-from tapetum.detectors.faces.detector import FaceDetector
-from tapetum.detectors.faces.quick_faces import QuickFaceDetector
-from tapetum.detectors.glyphs import GlyphDetector
-from tapetum.detectors.keypoints import KeypointDetector
-from tapetum.detectors.objects import ObjectDetector
-from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
-from tapetum.detectors.saliency import SaliencyDetector
-from tapetum.detectors.text.detector import TextDetector
+from tapetum.detectors import Detector, Embedder, by_signal
 from tapetum.errors import SettingsError
 from tapetum.features import Feature
 from tapetum.features.crop_hints import CropHints
@@ -39,11 +28,11 @@ from tapetum.gallery import Galleries
 from tapetum.gallery.backends import places
 from tapetum.gallery.backends.joined import JoinedGalleries
 from tapetum.gallery.backends.memory import MemoryGalleries
-from tapetum.gallery.matching.local_features import LocalFeatures
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.imaging.decoders import shared
 from tapetum.layout.languages import Languages
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.pipeline.annotator import Annotator
@@ -51,43 +40,47 @@ from tapetum.recognisers import Recogniser
 from tapetum.recognisers.landmarks import LandmarkRecogniser
 from tapetum.recognisers.logos import LogoRecogniser
 from tapetum.recognisers.page_layout import PageLayoutRecogniser
-from tapetum.recognisers.references import embedding_model
 from tapetum.recognisers.web import WebMatcher
 from tapetum.settings import Settings
+from tapetum.signals.embedding import Embedding, EmbeddingModel
+from tapetum.signals.keypoints import Keypoints, LocalFeatures
 from tapetum.stores.wiring import stores_of
 
+log = logging.getLogger(__name__)
 
-def detectors(sessions: Sessions) -> list[Detector[Any]]:
-    """One detector per kind of signal."""
-    return [
-        AdultDetector(sessions),
-        CaptionDetector(sessions),
-        ColourDetector(),
-        FaceDetector(sessions),
-        QuickFaceDetector(sessions),
-        ImageClassifier(sessions),
-        KeypointDetector(sessions),
-        ObjectDetector(sessions),
-        SaliencyDetector(),
-        PhotoStatisticsDetector(),
-        GlyphDetector(),
-        TextDetector(sessions),
-    ]
+
+def sessions_of(settings: Settings) -> Sessions:
+    """Where networks run, and how precisely. Raises `SettingsError` for what is not installed."""
+    return Sessions(
+        Manifest.packaged(),
+        providers=settings.provider_list,
+        precision=settings.precision,
+        workers=settings.worker_count,
+        arena=settings.arena,
+    )
+
+
+def detectors(makers: Sequence[Any]) -> list[Detector[Any]]:
+    """Those of the ``makers`` of packs that look at pixels alone."""
+    return [maker for maker in makers if not hasattr(maker, "needs")]
 
 
 def recognisers(
-    sessions: Sessions,
+    makers: Sequence[Any],
     galleries: Galleries,
     brands: Brands | None = None,
     marks: Sequence[tuple[str, LocalFeatures]] = (),
 ) -> list[Recogniser[Any]]:
-    """One recogniser per kind of signal that is made of others or looked up in galleries;
-    ``brands`` and ``marks``, names and symbols, are logos besides those."""
+    """One recogniser per kind of signal that is made of others or looked up in galleries: those of
+    the ``makers`` of packs that need other signals, and what no network makes. ``brands`` and
+    ``marks``, names and symbols, are logos besides those of galleries."""
+    made: dict[type, Any] = by_signal(makers)
     return [
+        *(maker for maker in makers if hasattr(maker, "needs")),
         PageLayoutRecogniser(),
         LandmarkRecogniser(galleries),
         LogoRecogniser(galleries, brands or Brands([]), marks),
-        WebMatcher(galleries, ImageClassifier(sessions), KeypointDetector(sessions)),
+        WebMatcher(galleries, made[Embedding], made[Keypoints]),
     ]
 
 
@@ -115,8 +108,23 @@ def own_galleries(settings: Settings) -> Galleries:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"The data folder cannot be made: {error}.") from error
-    model = embedding_model(Manifest.packaged())
+    model = embedding_model(settings)
     return places.opened(settings.gallery_place, settings.gallery_options, model)
+
+
+def embedding_model(settings: Settings) -> EmbeddingModel:
+    """What makes the embeddings that galleries compare, by the packs that ``settings`` choose."""
+    manifest = Manifest.packaged()
+    row = packs.chosen(manifest.packs, settings.pack)[Embedding.__name__]
+    return packs.embedding_model(row, manifest)
+
+
+def gallery_makers(settings: Settings) -> tuple[Embedder, Detector[Keypoints]]:
+    """What looks at the pictures of galleries."""
+    sessions = sessions_of(settings)
+    embedder: Embedder = packs.maker_of(Embedding, sessions, settings.pack)
+    keypoints: Detector[Keypoints] = packs.maker_of(Keypoints, sessions, settings.pack)
+    return embedder, keypoints
 
 
 def _logos(settings: Settings) -> tuple[Brands, list[tuple[str, LocalFeatures]]]:
@@ -128,7 +136,18 @@ def _logos(settings: Settings) -> tuple[Brands, list[tuple[str, LocalFeatures]]]
 
 def with_shipped(settings: Settings, own: Galleries) -> Galleries:
     """``own`` galleries beside those that ship, unless the settings switch these off."""
-    return JoinedGalleries(own, [landmarks.load()] if settings.shipped else [])
+    return JoinedGalleries(own, _shipped(settings))
+
+
+def _shipped(settings: Settings) -> list[Galleries]:
+    """The galleries that ship, none where the settings switch them off, and none that another model
+    looked at than the one in use."""
+    if not settings.shipped:
+        return []
+    if embedding_model(settings) != landmarks.MODEL:
+        log.warning("The landmarks that ship were looked at by another pack and are left out.")
+        return []
+    return [landmarks.load()]
 
 
 class Workshop:
@@ -137,7 +156,7 @@ class Workshop:
 
     ``local_files``: this machine's files can be read and written too, as the command line does.
     ``preload``: networks are loaded now, so that workers inherit them, where that is safe: another
-    runtime than ONNX Runtime on the processor has threads, which do not outlive a fork.
+    runtime than ONNX Runtime on the processor has threads or a device, which do not outlive a fork.
     """
 
     def __init__(
@@ -149,15 +168,14 @@ class Workshop:
             self.decoders.start()
         self._settings = settings
         self._local_files = local_files
-        self.sessions = Sessions(
-            Manifest.packaged(), precision=settings.precision, workers=settings.worker_count
-        )
-        self._detectors = detectors(self.sessions)
+        self.sessions = sessions_of(settings)
+        self._makers = packs.makers(self.sessions, settings.pack)
         self._features = features()
         self._logos = _logos(settings)
-        self._shipped = [landmarks.load()] if settings.shipped else []
-        if preload and settings.precision == "full":
-            self.sessions.preload()
+        self._shipped = _shipped(settings)
+        if preload and settings.precision == "full" and settings.provider_list == ("cpu",):
+            rows = packs.chosen(self.sessions.manifest.packs, settings.pack).values()
+            self.sessions.preload(dict.fromkeys(name for row in rows for name in row.weights))
 
     def annotator(self) -> Annotator:
         """A new one, with stores and galleries of its own. Raises `GalleryError`."""
@@ -166,9 +184,9 @@ class Workshop:
         galleries = JoinedGalleries(own, self._shipped)
         return Annotator(
             stores_of(settings, local_files=self._local_files),
-            self._detectors,
+            detectors(self._makers),
             self._features,
-            recognisers(self.sessions, galleries, *self._logos),
+            recognisers(self._makers, galleries, *self._logos),
             settings.projects.asked(bool(settings.auth_modes)),
             decoders=self.decoders,
         )
@@ -177,7 +195,7 @@ class Workshop:
 def _galleries_to_read(settings: Settings) -> Galleries:
     """The user's own, where there are some: a command that only reads makes no file."""
     is_kept = "://" in settings.gallery_place or Path(settings.gallery_place).exists()
-    return own_galleries(settings) if is_kept else MemoryGalleries()
+    return own_galleries(settings) if is_kept else MemoryGalleries(embedding_model(settings))
 
 
 def workshop(settings: Settings, local_files: bool) -> Workshop:

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.detectors.captions import MOST_PIXELS, CaptionDetector, Captions, copy_size
+from tapetum.detectors.captions import MOST_PIXELS, CaptionDetector, copy_size
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.signals.captions import Captions
 
 
 @pytest.fixture(scope="module")

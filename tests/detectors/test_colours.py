@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tapetum.detectors.colours import ColourDetector, DominantColours, thumbnail_size
+from tapetum.detectors.colours import ColourDetector, thumbnail_size
 from tapetum.imaging.picture import Picture
+from tapetum.signals.colours import DominantColours
 
 
 def picture(pixels: np.ndarray) -> Picture:

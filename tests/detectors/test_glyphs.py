@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tapetum.detectors.glyphs import MOST, GlyphDetector, GlyphKeypoints, rooted, swapped
-from tapetum.gallery.matching.local_features import verified
+from tapetum.detectors.glyphs import MOST, GlyphDetector, rooted, swapped
+from tapetum.gallery.matching.local_features import packed, verified
 from tapetum.gallery.shipped import glyphs
 from tapetum.imaging.picture import Picture
+from tapetum.signals.keypoints import GlyphKeypoints
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +78,8 @@ def test_the_same_picture_gives_the_same_points_and_not_too_many(detector):
     noise = np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)
     first, second = points(detector, noise), points(detector, noise.copy())
     assert len(first.plain) <= MOST
-    assert first.plain.packed() == second.plain.packed()
-    assert first.swapped.packed() == second.swapped.packed()
+    assert packed(first.plain) == packed(second.plain)
+    assert packed(first.swapped) == packed(second.swapped)
 
 
 def test_what_ships_has_names_and_keypoints():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tapetum.detectors.keypoints import MOST, KeypointDetector, copy_size
-from tapetum.gallery.matching.local_features import verified
+from tapetum.gallery.matching.local_features import packed, verified
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
@@ -83,7 +83,7 @@ def test_noise_and_thin_strips_do_no_harm(detector):
 
 
 def test_the_same_picture_gives_the_same_bytes(detector, pixels):
-    assert found(detector, pixels).packed() == found(detector, pixels.copy()).packed()
+    assert packed(found(detector, pixels)) == packed(found(detector, pixels.copy()))
 
 
 @pytest.mark.parametrize(

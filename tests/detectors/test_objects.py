@@ -1,29 +1,38 @@
 """Objects: what is found on photographs, the order of things, odd pictures, determinism."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapetum.detectors.calibration import BetaCalibration
 from tapetum.detectors.objects import (
+    CLASSES,
     LIMIT,
     LOWEST_SCORE,
     SAME_OBJECT,
     WEIGHTS,
+    Boxes,
     ObjectDetector,
-    Objects,
+    ObjectName,
     chosen,
     network_input,
+    read_names,
     without_repeats,
 )
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
-from tapetum.models.manifest import Manifest
+from tapetum.models import packs
+from tapetum.models.manifest import Manifest, PackRow
+from tapetum.models.packs import maker_of
 from tapetum.models.session import Sessions
+from tapetum.signals.objects import Objects
 
-PERSON, CAT, DOG, HORSE, CUP = 0, 15, 16, 17, 41
+PERSON, CAT, DOG, HORSE, COW, CUP = 0, 15, 16, 17, 19, 41
 
 
 def noise(height: int, width: int, seed: int = 0) -> Picture:
@@ -38,7 +47,7 @@ def sessions() -> Sessions:
 
 @pytest.fixture(scope="module")
 def detector(sessions) -> ObjectDetector:
-    return ObjectDetector(sessions)
+    return maker_of(Objects, sessions)
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +63,25 @@ def overlap(box, other) -> float:
     return shared / (sum(areas) - shared)
 
 
-def check(objects: Objects, picture: Picture) -> None:
+def check(objects: Boxes, picture: Picture) -> None:
     count = len(objects.scores)
     assert count <= LIMIT
-    assert objects.boxes.shape == (count, 4)
-    assert objects.boxes.dtype == np.float32
+    assert objects.corners.shape == (count, 4)
+    assert objects.corners.dtype == np.float32
     assert objects.scores.shape == objects.classes.shape == (count,)
     assert objects.scores.dtype == np.float32
     assert objects.classes.dtype == np.int64
     assert ((objects.classes >= 0) & (objects.classes < 80)).all()
     assert ((objects.scores >= LOWEST_SCORE) & (objects.scores <= 1)).all()
     assert (np.diff(objects.scores) <= 0).all()
-    assert (objects.boxes[:, :2] >= 0).all()
-    assert (objects.boxes[:, 2:] <= (picture.width, picture.height)).all()
-    assert (objects.boxes[:, 2:] > objects.boxes[:, :2]).all()
+    assert (objects.corners[:, :2] >= 0).all()
+    assert (objects.corners[:, 2:] <= (picture.width, picture.height)).all()
+    assert (objects.corners[:, 2:] > objects.corners[:, :2]).all()
 
 
-def equal(one: Objects, other: Objects) -> bool:
+def equal(one: Boxes, other: Boxes) -> bool:
     return (
-        np.array_equal(one.boxes, other.boxes)
+        np.array_equal(one.corners, other.corners)
         and np.array_equal(one.scores, other.scores)
         and np.array_equal(one.classes, other.classes)
     )
@@ -89,46 +98,45 @@ def equal(one: Objects, other: Objects) -> bool:
 )
 def test_the_best_box_is_the_subject(photos, detector, name, kind, box):
     picture = decode((photos / name).read_bytes(), detector.max_side)
-    (objects,) = detector.detect([picture])
+    objects = detector.boxes(picture)
     check(objects, picture)
     assert objects.classes[0] == kind
     assert objects.scores[0] > 0.6
-    assert overlap(objects.boxes[0], box) > 0.75
+    assert overlap(objects.corners[0], box) > 0.75
 
 
 def test_several_objects_of_one_class(photos, detector):
-    (objects,) = detector.detect([decode((photos / "horses.jpg").read_bytes(), detector.max_side)])
-    horses = objects.boxes[(objects.classes == HORSE) & (objects.scores > 0.6)]
+    objects = detector.boxes(decode((photos / "horses.jpg").read_bytes(), detector.max_side))
+    horses = objects.corners[(objects.classes == HORSE) & (objects.scores > 0.6)]
     assert len(horses) == 3
     assert max(overlap(horses[j], horses[k]) for j, k in ((0, 1), (0, 2), (1, 2))) < 0.3
 
 
 def test_coordinates_are_those_of_the_full_size(detector, dog):
-    (objects,) = detector.detect([dog])
-    (large,) = detector.detect([Picture(dog.pixels, dog.width * 5, dog.height * 3)])
+    objects = detector.boxes(dog)
+    large = detector.boxes(Picture(dog.pixels, dog.width * 5, dog.height * 3))
     assert np.array_equal(large.scores, objects.scores)
-    np.testing.assert_allclose(large.boxes, objects.boxes * (5, 3, 5, 3), rtol=1e-5)
+    np.testing.assert_allclose(large.corners, objects.corners * (5, 3, 5, 3), rtol=1e-5)
 
 
 def test_a_mirrored_picture_has_mirrored_boxes(detector, dog):
     flipped = Picture(np.ascontiguousarray(dog.pixels[:, ::-1]), dog.width, dog.height)
-    (objects,), (mirrored,) = detector.detect([dog]), detector.detect([flipped])
+    objects, mirrored = detector.boxes(dog), detector.boxes(flipped)
     assert mirrored.classes[0] == objects.classes[0] == DOG
-    x0, y0, x1, y1 = objects.boxes[0]
-    assert overlap(mirrored.boxes[0], (dog.width - x1, y0, dog.width - x0, y1)) > 0.9
+    x0, y0, x1, y1 = objects.corners[0]
+    assert overlap(mirrored.corners[0], (dog.width - x1, y0, dog.width - x0, y1)) > 0.9
 
 
 def test_neighbours_do_not_change_a_picture(detector, dog):
     pictures = [noise(300, 300), dog, noise(40, 900, 1)]
     together = detector.detect(pictures)
     for picture, among in zip(pictures, together, strict=True):
-        (alone,) = detector.detect([picture])
-        assert equal(alone, among)
+        assert detector.detect([picture]) == [among]
 
 
 def test_threads_agree(detector, dog):
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: detector.detect([dog])[0], range(8)))
+        answers = list(pool.map(lambda _: detector.boxes(dog), range(8)))
     assert all(equal(answers[0], answer) for answer in answers)
 
 
@@ -149,7 +157,7 @@ def test_one_run_of_the_network_per_picture(sessions, detector):
     st.sampled_from(["black", "white", "grey", "noise", "grain"]),
     st.integers(0, 2**32 - 1),
 )
-def test_odd_pictures_have_sane_signals(sessions, size, kind, seed):
+def test_odd_pictures_have_sane_signals(detector, size, kind, seed):
     height, width = size
     picture = noise(height, width, seed)
     if kind == "grain":  # a picture without colour
@@ -157,7 +165,7 @@ def test_odd_pictures_have_sane_signals(sessions, size, kind, seed):
     elif kind != "noise":
         value = {"black": 0, "white": 255, "grey": 128}[kind]
         picture = Picture(np.full_like(picture.pixels, value), width, height)
-    (objects,) = ObjectDetector(sessions).detect([picture])
+    objects = detector.boxes(picture)
     check(objects, picture)
     if min(size) < 16:
         assert len(objects.scores) == 0
@@ -260,3 +268,71 @@ def test_at_most_100_boxes():
     _, scores, _ = chosen(*outputs(*((c, 1, 0.9 - k / 1000) for k, c in enumerate(corners))))
     assert len(scores) == LIMIT
     assert scores[-1] == pytest.approx(0.9 - 0.099)
+
+
+@pytest.fixture(scope="module")
+def row() -> PackRow:
+    return packs.chosen(Manifest.packaged().packs)["Objects"]
+
+
+@pytest.fixture(scope="module")
+def calibration(row) -> BetaCalibration:
+    return BetaCalibration(**row.calibration)
+
+
+def test_boxes_become_things_by_falling_probability(detector, calibration, dog):
+    (objects,) = detector.detect([dog])
+    boxes = detector.boxes(dog)
+    assert len(objects.objects) == len(boxes.scores)
+    best = objects.objects[0]
+    assert (best.name, best.mid) == ("Dog", "/m/0bt9lr")
+    assert best.box == tuple(boxes.corners[0].tolist())
+    assert best.probability == calibration.probability(boxes.scores)[0]
+    order = [(-thing.probability, thing.name, thing.box) for thing in objects.objects]
+    assert order == sorted(order)
+    assert [thing.name for thing in objects.likely(0.5)] == ["Dog"]
+
+
+def test_the_table_names_every_class_once():
+    names = read_names(files("tapetum.detectors").joinpath("tables/coco_objects.csv"))
+    assert len(names) == CLASSES
+    assert len({name.name for name in names}) == len({name.mid for name in names}) == CLASSES
+    assert all(name.mid.startswith("/m/") and name.name[0].isupper() for name in names)
+    assert names[PERSON] == ObjectName("Person", "/m/01g317")
+    assert names[COW].name == "Cattle"
+    assert names[CUP] == ObjectName("Coffee cup", "/m/02p5f1q")
+    assert names[79] == ObjectName("Toothbrush", "/m/012xff")
+
+
+def test_objects_and_labels_call_a_thing_by_the_same_mid():
+    tables = files("tapetum.detectors").joinpath("tables")
+    words = json.loads(tables.joinpath("imagenet1k.json").read_text(encoding="utf-8"))
+    of_labels = {
+        word["name"].casefold(): word["mid"]
+        for word in words["leaves"] + words["ancestors"]
+        if word["mid"]
+    }
+    names = read_names(tables.joinpath("coco_objects.csv"))
+    of_objects = {name.name.casefold(): name.mid for name in names}
+    shared = of_labels.keys() & of_objects.keys()
+    assert len(shared) > 30
+    assert {name: of_labels[name] for name in shared} == {name: of_objects[name] for name in shared}
+
+
+def test_a_probability_is_a_rising_function_of_the_score(calibration):
+    scores = np.linspace(0, 1, 1001, dtype=np.float32)
+    chances = calibration.probability(scores)
+    assert chances.dtype == np.float64
+    assert (np.diff(chances) >= 0).all()
+    assert chances[0] == pytest.approx(0, abs=1e-4)
+    assert chances[-1] == pytest.approx(1, abs=1e-2)
+    assert scores[np.searchsorted(chances, 0.5)] == pytest.approx(0.46, abs=0.01)
+
+
+def test_the_neutral_calibration_changes_nothing():
+    scores = np.array([0.001, 0.3, 0.5, 0.999])
+    np.testing.assert_allclose(BetaCalibration(1, 1, 0).probability(scores), scores, rtol=1e-9)
+    assert BetaCalibration(1, 1, 0).probability(np.array([-1.0, 2.0])) == pytest.approx(
+        [0, 1], abs=1e-5
+    )
+    assert BetaCalibration(2, 1, 0).probability(np.zeros((0,))).shape == (0,)

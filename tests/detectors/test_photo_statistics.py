@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from tapetum.detectors.photo_statistics import PhotoStatistics, PhotoStatisticsDetector
+from tapetum.detectors.photo_statistics import PhotoStatisticsDetector
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.signals.photo_statistics import PhotoStatistics
 
 
 def surface_of(pixels: np.ndarray) -> PhotoStatistics:

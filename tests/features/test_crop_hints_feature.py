@@ -8,19 +8,16 @@ from google.cloud import vision_v1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces.detector import Faces
-from tapetum.detectors.objects import Objects
-from tapetum.detectors.saliency import Saliency, SaliencyDetector
+from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.errors import InvalidImageParameter
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints, CropSearch
 from tapetum.imaging.picture import Picture
 from tapetum.signals import Signals
-
-NO_OBJECTS = Objects(
-    np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int64)
-)
+from tapetum.signals.captions import Captions
+from tapetum.signals.faces import Faces
+from tapetum.signals.objects import Objects
+from tapetum.signals.saliency import Saliency
 
 NO_TEXT = Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0)
 
@@ -30,7 +27,7 @@ def hints(importance, width, height, ratios=(), max_results=10):
     context = vision_v1.ImageContext.pb(
         vision_v1.ImageContext(crop_hints_params={"aspect_ratios": list(ratios)})
     )
-    signals = Signals([Saliency(importance), Faces(()), NO_OBJECTS, NO_TEXT])
+    signals = Signals([Saliency(importance), Faces(()), Objects(()), NO_TEXT])
     CropHints().describe(Ask(max_results, width, height, context), signals, response)
     return list(response.crop_hints_annotation.crop_hints)
 

@@ -1,8 +1,6 @@
 """FACE_DETECTION: the message of one face, order, limits, edges."""
 
 import dataclasses
-import json
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -10,33 +8,31 @@ from google.cloud import vision_v1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapetum.detectors.faces.attributes import EXPRESSIONS
-from tapetum.detectors.faces.detector import Face, Faces
 from tapetum.features import Ask
-from tapetum.features.faces import FaceDetection, landmarks, skin_box
+from tapetum.features.faces import FaceDetection, skin_box
 from tapetum.signals import Signals
+from tapetum.signals.faces import Face, Faces
 
 KIND = vision_v1.FaceAnnotation.Landmark.Type
+#: All but the two pupils.
+NAMES = [kind.name for kind in sorted(KIND) if kind and not kind.name.endswith("PUPIL")]
+EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 CONTEXT = vision_v1.ImageContext.pb(vision_v1.ImageContext())
 
 
 def face(**changes) -> Face:
     """A made-up face: the eyes 100 pixels apart and level, everything else around them."""
-    mesh = np.random.default_rng(3).uniform((240, 240, -60), (460, 460, 160), (468, 3))
-    mesh[[33, 133, 159, 145]] = (250, 240, 7)
-    mesh[[263, 362, 386, 374]] = (350, 240, 7)
-    expression = np.zeros(7, dtype=np.float32)
-    expression[EXPRESSIONS.index("neutral")] = 1
+    places = np.random.default_rng(3).uniform((240, 240, -60), (460, 460, 160), (34, 3))
+    landmarks = dict(zip(NAMES, map(tuple, places.tolist()), strict=True))
     made = Face(
         box=(200, 150, 400, 420),
-        points=np.zeros((5, 2)),
-        mesh=mesh,
+        landmarks=landmarks | {"LEFT_EYE": (250, 240, 7), "RIGHT_EYE": (350, 240, 7)},
         confidence=0.8,
         landmark_confidence=0.97,
         roll=0.0,
         pan=0.0,
         tilt=-3.0,
-        expression=expression,
+        expressions=feels(neutral=1.0),
         sharpness=0.05,
         luma=120.0,
         headwear=0.001,
@@ -44,8 +40,16 @@ def face(**changes) -> Face:
     return dataclasses.replace(made, **changes)
 
 
-def feels(**shares) -> np.ndarray:
-    return np.array([shares.get(name, 0.0) for name in EXPRESSIONS], dtype=np.float32)
+def moved(scale: float, *by: float) -> dict[str, tuple[float, ...]]:
+    """The landmarks of `face`, enlarged and then moved."""
+    return {
+        name: tuple(scale * number + step for number, step in zip(place, by, strict=True))
+        for name, place in face().landmarks.items()
+    }
+
+
+def feels(**shares) -> dict[str, float]:
+    return dict.fromkeys(EXPRESSIONS, 0.0) | shares
 
 
 def described(*faces, max_results=10, width=800, height=600):
@@ -67,14 +71,6 @@ def test_all_landmarks_but_the_pupils_in_the_order_of_their_numbers():
     assert len(kinds) == 34
 
 
-def test_the_table_names_each_type_by_its_number():
-    rows = json.loads(
-        files("tapetum.features").joinpath("tables/mesh_landmarks.json").read_text("utf-8")
-    )["landmarks"]
-    assert all(KIND[row["name"]] == row["type"] for row in rows)
-    assert all(0 <= point < 468 for row in rows for point in row["points"])
-
-
 def test_depth_counts_from_the_left_eye():
     annotated = face()
     (annotation,) = described(annotated).face_annotations
@@ -82,9 +78,9 @@ def test_depth_counts_from_the_left_eye():
     left = places[KIND.LEFT_EYE]
     assert (left.x, left.y, left.z) == (250, 240, 0)
     nose = places[KIND.NOSE_TIP]
-    assert (nose.x, nose.y, nose.z) == pytest.approx(annotated.mesh[4] - [0, 0, 7], rel=1e-5)
-    middle = annotated.mesh[[13, 14]].mean(axis=0)
-    assert places[KIND.MOUTH_CENTER].x == pytest.approx(middle[0])
+    assert (nose.x, nose.y, nose.z) == pytest.approx(
+        np.subtract(annotated.landmarks["NOSE_TIP"], (0, 0, 7)), rel=1e-5
+    )
 
 
 def test_boxes_are_around_the_eyes_and_the_larger_holds_the_smaller():
@@ -102,15 +98,15 @@ def test_doubtful_landmarks_leave_the_boxes_to_the_detector():
 
 
 def test_boxes_end_at_the_image_and_landmarks_do_not():
-    moved = face(mesh=face().mesh - [300, 300, 0])
-    (annotation,) = described(moved, width=120, height=70).face_annotations
+    left_above = face(landmarks=moved(1, -300, -300, 0))
+    (annotation,) = described(left_above, width=120, height=70).face_annotations
     assert corners(annotation.fd_bounding_poly) == [(0, 0), (119, 0), (119, 69), (0, 69)]
     assert corners(annotation.bounding_poly) == [(0, 0), (119, 0), (119, 69), (0, 69)]
     assert min(landmark.position.x for landmark in annotation.landmarks) < 0
 
 
 def test_the_skin_box_leans_with_the_head_and_away_from_where_it_looks():
-    positions = landmarks(face().mesh)
+    positions = face().landmarks
     straight = skin_box(positions, 0, 0)
     assert skin_box(positions, 0, -30)[0] > straight[0] + 15
     assert skin_box(positions, 0, 30)[2] < straight[2] - 15
@@ -132,10 +128,10 @@ FIELDS = ("joy", "sorrow", "anger", "surprise", "under_exposed", "blurred", "hea
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"expression": feels(happy=1.0)}, "joy"),
-        ({"expression": feels(sad=1.0)}, "sorrow"),
-        ({"expression": feels(angry=1.0)}, "anger"),
-        ({"expression": feels(surprised=1.0)}, "surprise"),
+        ({"expressions": feels(happy=1.0)}, "joy"),
+        ({"expressions": feels(sad=1.0)}, "sorrow"),
+        ({"expressions": feels(angry=1.0)}, "anger"),
+        ({"expressions": feels(surprised=1.0)}, "surprise"),
         ({"luma": 10.0}, "under_exposed"),
         ({"sharpness": 0.001}, "blurred"),
         ({"headwear": 0.9}, "headwear"),
@@ -149,8 +145,8 @@ def test_each_likelihood_says_its_own_thing(changes, field):
     assert said == {name: 5 if name == field else 1 for name in FIELDS}
 
 
-def test_the_most_confident_first_and_at_most_max_results():
-    faces = [face(confidence=score) for score in (0.6, 0.9, 0.7)]
+def test_in_the_order_of_the_signal_and_at_most_max_results():
+    faces = [face(confidence=score) for score in (0.9, 0.7, 0.6)]
     scores = [a.detection_confidence for a in described(*faces).face_annotations]
     assert scores == pytest.approx([0.9, 0.7, 0.6])
     assert len(described(*faces, max_results=2).face_annotations) == 2
@@ -175,8 +171,8 @@ def test_it_needs_only_faces():
 def test_any_face_makes_a_sane_message(size, shift, scale, shares, luma):
     width, height = size
     odd = face(
-        mesh=face().mesh * scale + shift,
-        expression=np.array(shares, dtype=np.float32),
+        landmarks=moved(scale, shift, shift, shift),
+        expressions=dict(zip(EXPRESSIONS, shares, strict=True)),
         luma=luma,
         sharpness=luma,
     )

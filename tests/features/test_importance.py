@@ -8,25 +8,26 @@ from google.cloud import vision_v1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces.detector import Face, FaceDetector, Faces
-from tapetum.detectors.objects import Objects
-from tapetum.detectors.saliency import Saliency, SaliencyDetector
+from tapetum.detectors.saliency import SaliencyDetector
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints
 from tapetum.features.importance import importance
 from tapetum.imaging.decoding import decode
 from tapetum.models.manifest import Manifest
+from tapetum.models.packs import maker_of
 from tapetum.models.session import Sessions
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.faces import Face, Faces
+from tapetum.signals.objects import LocatedObject, Objects
+from tapetum.signals.saliency import Saliency
 
 WIDTH, HEIGHT = 400, 300
 
 
 def face(box, confidence=0.9) -> Face:
-    nothing = np.zeros((5, 2)), np.zeros((468, 3))
-    looks = np.zeros(7, dtype=np.float32), 1.0, 100.0, 0.0
-    return Face(box, *nothing, confidence, 1.0, 0.0, 0.0, 0.0, *looks)
+    angles, looks = (0.0, 0.0, 0.0), ({}, 1.0, 100.0, 0.0)
+    return Face(box, {}, confidence, 1.0, *angles, *looks)
 
 
 def captions(*quads) -> Captions:
@@ -36,9 +37,7 @@ def captions(*quads) -> Captions:
 def signals(faces=(), boxes=(), scores=(), quads=()) -> Signals:
     flat = np.full((30, 40), 1 / 1200, dtype=np.float32)
     objects = Objects(
-        np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        np.array(scores, dtype=np.float32),
-        np.zeros(len(scores), dtype=np.int64),
+        tuple(LocatedObject("Dog", "", *of) for of in zip(scores, boxes, strict=True))
     )
     found = Faces(tuple(face(box) for box in faces))
     return Signals([Saliency(flat), found, objects, captions(*quads)])
@@ -96,17 +95,16 @@ def test_any_boxes_give_a_map(boxes):
 @pytest.mark.parametrize("ratio", [0.6, 1.0, 1.6, 2.2])
 def test_no_face_is_cut_in_two(photos, name, ratio):
     sessions = Sessions(Manifest.packaged())
-    faces_of, saliency_of = FaceDetector(sessions), SaliencyDetector()
+    faces_of, saliency_of = maker_of(Faces, sessions), SaliencyDetector()
     picture = decode((photos / name).read_bytes(), faces_of.max_side)
     [faces], [saliency] = faces_of.detect([picture]), saliency_of.detect([picture])
     assert faces.faces
-    none = Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
     context = vision_v1.ImageContext.pb(
         vision_v1.ImageContext(crop_hints_params={"aspect_ratios": [ratio]})
     )
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
     ask = Ask(10, picture.width, picture.height, context)
-    CropHints().describe(ask, Signals([faces, saliency, none, captions()]), response)
+    CropHints().describe(ask, Signals([faces, saliency, Objects(()), captions()]), response)
     [hint] = response.crop_hints_annotation.crop_hints
     corners = hint.bounding_poly.vertices
     for one in faces.faces:

@@ -10,35 +10,40 @@ from google.cloud import vision_v1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.detectors import Detector
-from tapetum.detectors.captions import CaptionDetector, Captions
-from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.faces.quick_faces import QuickFaceDetector, QuickFaces
-from tapetum.detectors.objects import ObjectDetector, Objects
-from tapetum.detectors.photo_statistics import PhotoStatistics, PhotoStatisticsDetector
+from tapetum.detectors.calibration import BetaCalibration
+from tapetum.detectors.classes import ImageClasses
+from tapetum.detectors.objects import read_names
+from tapetum.detectors.vocabulary import Vocabulary, softmax
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection, chosen
-from tapetum.features.vocabulary import LabelCandidate, Vocabulary, softmax
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.recognisers import signals_of
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.labels import Label, Labels, Word
+from tapetum.signals.objects import LocatedObject, Objects
+from tapetum.signals.photo_statistics import PhotoStatistics
+from tapetum.signals.quick_faces import QuickFaces
 
 TABBY, TIGER_CAT, PERSIAN, SUNGLASS, SUNGLASSES, KUVASZ = 281, 282, 283, 836, 837, 222
 PERSON, CAR, CAT, DOG, SHEEP, GIRAFFE = 0, 2, 15, 16, 18, 23  # of COCO
 PHOTOGRAPH = PhotoStatistics(flatness=0.2, composition=0.7)
 WIDTH, HEIGHT = 640, 480
+PICTURE = Picture(np.zeros((1, 1, 3), dtype=np.uint8), WIDTH, HEIGHT)
 
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary.packaged()
+    return Vocabulary.read(files("tapetum.detectors").joinpath("tables/imagenet1k.json"))
 
 
 @pytest.fixture(scope="module")
 def table() -> dict:
-    path = files("tapetum.features").joinpath("tables/imagenet1k.json")
+    path = files("tapetum.detectors").joinpath("tables/imagenet1k.json")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -54,13 +59,19 @@ def logits_of(shares: dict[int, float]) -> np.ndarray:
 NOTHING = np.zeros(1000, dtype=np.float32)
 
 
-def objects(*found: tuple[int, float, float]) -> Objects:
-    """Objects of (class, raw score, share of the picture that the box covers)."""
-    boxes = [(0, 0, WIDTH * share, HEIGHT) for _, _, share in found]
+LABELS = packs.maker_of(Labels, Sessions(Manifest.packaged()))
+NAMES = read_names(files("tapetum.detectors").joinpath("tables/coco_objects.csv"))
+CALIBRATION = BetaCalibration(**packs.chosen(Manifest.packaged().packs)["Objects"].calibration)
+
+
+def objects(*seen: tuple[int, float, float]) -> Objects:
+    """Objects of (class, raw score, share of the picture that the box covers), best first."""
+    chances = CALIBRATION.probability(np.array([score for _, score, _ in seen])).tolist()
     return Objects(
-        np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        np.array([score for _, score, _ in found], dtype=np.float32),
-        np.array([kind for kind, _, _ in found], dtype=np.int64),
+        tuple(
+            LocatedObject(NAMES[kind].name, NAMES[kind].mid, chance, (0, 0, WIDTH * share, HEIGHT))
+            for (kind, _, share), chance in zip(seen, chances, strict=True)
+        )
     )
 
 
@@ -85,9 +96,10 @@ def labels_of(
     statistics: PhotoStatistics = PHOTOGRAPH,
 ) -> list:
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
+    classes = ImageClasses(logits, np.zeros(1280, dtype=np.float32))
     signals = Signals(
         [
-            ImageClasses(logits, np.zeros(1280, dtype=np.float32)),
+            LABELS.recognise(PICTURE, Signals([classes])),
             things if things is not None else objects(),
             text if text is not None else lines(0, 0.0),
             seen if seen is not None else faces(),
@@ -104,7 +116,8 @@ def words_of(*arguments, **named) -> dict[str, float]:
 
 def test_broad_words_are_sums_of_narrow_ones(vocabulary):
     logits = logits_of({TABBY: 0.5, TIGER_CAT: 0.2, PERSIAN: 0.1})
-    scores = {c.description: c.score for c in vocabulary.candidates(logits)}
+    labels = vocabulary.labels(softmax(logits, 0.7)).likely()
+    scores = {label.word.description: label.probability for label in labels}
     assert scores["Tabby cat"] == pytest.approx(0.5, abs=1e-4)
     assert scores["Cat"] == pytest.approx(0.8, abs=1e-2)
     assert scores["Animal"] >= scores["Mammal"] >= scores["Cat"]
@@ -144,9 +157,9 @@ def test_a_word_without_mid_has_none():
 
 
 def test_ties_go_by_name():
-    candidates = [LabelCandidate(name, None, 0.9, 3.0) for name in ("Wheel", "Bus", "Car")]
-    assert [c.description for c in chosen(candidates, 10)] == ["Bus", "Car", "Wheel"]
-    assert [c.description for c in chosen(candidates, 2)] == ["Bus", "Car"]
+    labels = [Label(Word(name, None, 3.0), 0.9) for name in ("Wheel", "Bus", "Car")]
+    assert [label.word.description for label in chosen(labels, 10)] == ["Bus", "Car", "Wheel"]
+    assert [label.word.description for label in chosen(labels, 2)] == ["Bus", "Car"]
 
 
 def test_classes_of_one_name_are_one_word():
@@ -246,14 +259,14 @@ def test_noise_and_drawings_are_held_to_more():
 
 
 @pytest.fixture(scope="module")
-def detectors() -> list[Detector]:
+def detectors() -> list:
     sessions = Sessions(Manifest.packaged())
-    kinds = (ImageClassifier, ObjectDetector, CaptionDetector, QuickFaceDetector)
-    return [*(kind(sessions) for kind in kinds), PhotoStatisticsDetector()]
+    kinds = (ImageClasses, *LabelDetection.needs)
+    return [packs.maker_of(kind, sessions) for kind in kinds]
 
 
 def words_for(detectors, picture: Picture) -> dict[str, float]:
-    signals = Signals(detector.detect([picture])[0] for detector in detectors)
+    signals = signals_of(picture, detectors)
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
     ask = Ask(10, picture.width, picture.height, None)
     LabelDetection().describe(ask, signals, response)
@@ -319,6 +332,17 @@ def test_the_table_is_whole_and_sorted(table, vocabulary):
     descriptions = [word.description.casefold() for word in vocabulary.words]
     assert len(descriptions) == len(set(descriptions))
     assert {index for word in vocabulary.words for index in word.classes} == set(range(1000))
+
+
+def test_a_word_says_what_is_broader(vocabulary):
+    words = {word.description: word for word in vocabulary.labels(np.full(1000, 0.001)).words}
+    assert {"Cat", "Mammal", "Animal"} <= words["Tabby cat"].broader
+    assert words["Animal"].broader == frozenset()
+    covered = {word.description: word.classes for word in vocabulary.words}
+    for word in words.values():
+        assert all(covered[other] >= covered[word.description] for other in word.broader)
+        above = {name for name, classes in covered.items() if classes > covered[word.description]}
+        assert above <= word.broader
 
 
 def test_words_begin_with_a_capital_and_mids_are_unique(vocabulary):

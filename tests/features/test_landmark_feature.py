@@ -7,20 +7,25 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.keypoints import KeypointDetector, Keypoints
+from tapetum.detectors.classes import ImageClasses
 from tapetum.features import Ask
-from tapetum.features.landmark import LandmarkDetection, score
+from tapetum.features.landmark import LandmarkDetection
 from tapetum.gallery import Calibration, Entry, Gallery, Kind, Near, Reference, unit
 from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.shipped import landmarks as shipped
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
+from tapetum.models.packs import chosen, embedding_model, maker_of
 from tapetum.models.session import Sessions
-from tapetum.recognisers.landmarks import FoundLandmark, LandmarkRecogniser, Landmarks, candidates
+from tapetum.recognisers import signals_of
+from tapetum.recognisers.landmarks import LandmarkRecogniser, candidates, probability
 from tapetum.signals import Signals
 from tapetum.signals.context import RequestContext
+from tapetum.signals.embedding import Embedding
+from tapetum.signals.keypoints import Keypoints
+from tapetum.signals.landmarks import Landmark, Landmarks
 
 COFFEE = Entry("coffee", "Coffee House", mid="Q1", lat=1.5, lng=-2.25)
 HORSES = Entry("horses", "Horse Fountain")
@@ -30,12 +35,12 @@ PLACES = Gallery("places", Kind.LANDMARK)
 @pytest.fixture(scope="module")
 def look():
     sessions = Sessions(Manifest.packaged())
-    detectors = KeypointDetector(sessions), ImageClassifier(sessions)
+    makers = [maker_of(kind, sessions) for kind in (ImageClasses, Embedding, Keypoints)]
 
     def looked(pixels: np.ndarray) -> tuple[Picture, Signals]:
         height, width = pixels.shape[:2]
         picture = Picture(np.asarray(pixels, dtype=np.uint8), width, height)
-        return picture, Signals(detector.detect([picture])[0] for detector in detectors)
+        return picture, signals_of(picture, makers)
 
     return looked
 
@@ -50,14 +55,24 @@ def pixels(photos):
 
 def reference(look, pixels, name="one") -> Reference:
     picture, signals = look(pixels)
-    embedding = unit(signals.of(ImageClasses).embedding)
-    blob = signals.of(Keypoints).features.packed()
-    return Reference(name, name, picture.width, picture.height, embedding, bytes(32), 0, blob)
+    embedding = unit(signals.of(Embedding).vector)
+    blob = packed(signals.of(Keypoints).features)
+    return Reference(
+        name,
+        name,
+        picture.width,
+        picture.height,
+        embedding,
+        bytes(32),
+        0,
+        blob,
+        model=shipped.MODEL.name,
+    )
 
 
 @pytest.fixture(scope="module")
 def galleries(look, pixels):
-    made = MemoryGalleries()
+    made = MemoryGalleries(shipped.MODEL)
     made.create(PLACES)
     made.put(PLACES, [(COFFEE, [reference(look, pixels["coffee"])])])
     private = Gallery("private", Kind.LANDMARK, "theirs")
@@ -88,8 +103,8 @@ def described(found, max_results=10):
 
 def test_a_place_is_recognised_from_another_side_and_outlined(galleries, look, pixels):
     view, corners = seen_from_the_side(pixels["coffee"])
-    [found] = answered(LandmarkRecogniser(galleries), look, view).found
-    assert found.entry == COFFEE
+    [found] = answered(LandmarkRecogniser(galleries), look, view).landmarks
+    assert (found.name, found.mid, found.location) == ("Coffee House", "Q1", (1.5, -2.25))
     assert found.inliers > 60
     outline = np.array(found.outline)
     assert cv2.contourArea(outline.astype(np.float32)) > 0.3 * cv2.contourArea(corners)
@@ -98,28 +113,30 @@ def test_a_place_is_recognised_from_another_side_and_outlined(galleries, look, p
 
 
 def test_other_pictures_are_no_landmark(galleries, look, pixels):
-    assert answered(LandmarkRecogniser(galleries), look, pixels["cat"]).found == ()
+    assert answered(LandmarkRecogniser(galleries), look, pixels["cat"]).landmarks == ()
     blank = np.full((300, 400, 3), 128, dtype=np.uint8)
-    assert answered(LandmarkRecogniser(galleries), look, blank).found == ()
+    assert answered(LandmarkRecogniser(galleries), look, blank).landmarks == ()
 
 
 def test_a_project_sees_its_own_galleries_and_everyones(galleries, look, pixels):
     recogniser = LandmarkRecogniser(galleries)
-    assert answered(recogniser, look, pixels["horses"]).found == ()
-    assert answered(recogniser, look, pixels["horses"], "other").found == ()
-    [found] = answered(recogniser, look, pixels["horses"], "theirs").found
-    assert found.entry == HORSES
-    assert answered(recogniser, look, pixels["coffee"], "theirs").found[0].entry == COFFEE
+    assert answered(recogniser, look, pixels["horses"]).landmarks == ()
+    assert answered(recogniser, look, pixels["horses"], "other").landmarks == ()
+    [found] = answered(recogniser, look, pixels["horses"], "theirs").landmarks
+    assert found.name == "Horse Fountain"
+    assert (
+        answered(recogniser, look, pixels["coffee"], "theirs").landmarks[0].name == "Coffee House"
+    )
 
 
 def test_an_empty_gallery_and_a_blank_reference_say_nothing(look, pixels):
-    made = MemoryGalleries()
-    assert answered(LandmarkRecogniser(made), look, pixels["coffee"]).found == ()
+    made = MemoryGalleries(shipped.MODEL)
+    assert answered(LandmarkRecogniser(made), look, pixels["coffee"]).landmarks == ()
     made.create(PLACES)
-    assert answered(LandmarkRecogniser(made), look, pixels["coffee"]).found == ()
+    assert answered(LandmarkRecogniser(made), look, pixels["coffee"]).landmarks == ()
     blank = reference(look, np.full((200, 200, 3), 200, dtype=np.uint8))
     made.put(PLACES, [(Entry("nothing"), [blank])])
-    assert answered(LandmarkRecogniser(made), look, pixels["coffee"]).found == ()
+    assert answered(LandmarkRecogniser(made), look, pixels["coffee"]).landmarks == ()
 
 
 def test_references_vote_for_their_entry():
@@ -142,7 +159,10 @@ def test_references_vote_for_their_entry():
 
 def test_the_message():
     outline = ((10.4, 20.6), (30.0, 20.0), (30.0, 50.0))
-    found = [FoundLandmark(COFFEE, 40, outline), FoundLandmark(Entry("no-name"), 20, outline)]
+    found = [
+        Landmark("Coffee House", "Q1", 0.9, outline, (1.5, -2.25)),
+        Landmark("no-name", "", 0.6, outline),
+    ]
     first, second = described(found)
     assert (first.mid, first.description) == ("Q1", "Coffee House")
     assert [(v.x, v.y) for v in first.bounding_poly.vertices] == [(10, 21), (30, 20), (30, 50)]
@@ -155,10 +175,15 @@ def test_the_message():
 
 
 def test_the_score_grows_with_the_keypoints_that_agree():
-    scores = [score(n) for n in (5, 20, 30, 100, 1500)]
+    scores = [probability(n) for n in (5, 20, 30, 100, 1500)]
     assert scores == sorted(scores)
     assert scores[1] > 0.5
     assert scores[-1] < 1
+
+
+def test_what_ships_was_looked_at_by_the_pack_that_ships():
+    manifest = Manifest.packaged()
+    assert embedding_model(chosen(manifest.packs)["Embedding"], manifest) == shipped.MODEL
 
 
 def test_what_ships_is_whole_credited_and_found():

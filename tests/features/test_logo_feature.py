@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors.glyphs import GlyphKeypoints
-from tapetum.detectors.keypoints import Keypoints
 from tapetum.features import Ask
 from tapetum.features.logo import LogoDetection
-from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference
+from tapetum.gallery import Entry, Gallery, Kind, Reference
 from tapetum.gallery.backends.memory import MemoryGalleries
-from tapetum.gallery.matching.local_features import LocalFeatures
+from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.shipped.brands import Brand, Brands
 from tapetum.imaging.picture import Picture
 from tapetum.layout.page import layout
-from tapetum.recognisers.logos import FoundLogo, LogoRecogniser, Logos
+from tapetum.recognisers.logos import LogoRecogniser
 from tapetum.signals import Signals
 from tapetum.signals.context import RequestContext
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.keypoints import GlyphKeypoints, Keypoints, LocalFeatures
+from tapetum.signals.logos import Logo, Logos
 from tapetum.signals.page_layout import PageLayout
 from tapetum.signals.text import Line, Symbol, TextLines, Word
 
+MODEL = EmbeddingModel("m", 8)
 OURS = Gallery("ours", Kind.LOGO)
 BRANDS = Brands([Brand("Visa"), Brand("Target", (), True)])
 PLACE = np.array([[0.8, 0.1, 300], [-0.1, 0.9, 200], [0, 0, 1]])
@@ -39,9 +41,9 @@ def features(seed: int, count=200, size=(300, 300)) -> LocalFeatures:
 
 
 def reference(seed: int) -> Reference:
-    nothing = np.zeros(DIMENSIONS, dtype=np.float16)
+    nothing = np.zeros(MODEL.dimensions, dtype=np.float16)
     name = f"{seed}"
-    return Reference(name, name, 300, 300, nothing, bytes(32), 0, features(seed).packed())
+    return Reference(name, name, 300, 300, nothing, bytes(32), 0, packed(features(seed)))
 
 
 def seen(*seeds: int, keep=60) -> LocalFeatures:
@@ -67,7 +69,7 @@ def text(*words: str) -> TextLines:
 
 @pytest.fixture
 def galleries():
-    made = MemoryGalleries()
+    made = MemoryGalleries(MODEL)
     made.create(OURS)
     entries = [Entry("acme", "Acme", mid="Q7"), Entry("target", "Target"), Entry("none")]
     made.put(OURS, [(entry, [reference(k)]) for k, entry in enumerate(entries)])
@@ -84,7 +86,7 @@ def found(galleries, local=None, lines=None, project="", flat=None):
     made = [lines, layout(lines.lines), Keypoints(local or seen()), flat or NOTHING_FLAT]
     signals = Signals(made)
     recogniser = LogoRecogniser(galleries, BRANDS, SYMBOLS)
-    return recogniser.recognise(picture, signals, RequestContext(project=project)).found
+    return recogniser.recognise(picture, signals, RequestContext(project=project)).logos
 
 
 def test_a_reference_image_is_found_where_it_is(galleries):
@@ -92,7 +94,7 @@ def test_a_reference_image_is_found_where_it_is(galleries):
     assert (logo.name, logo.mid) == ("Acme", "Q7")
     corners = np.float64([[[0, 0], [300, 0], [300, 300], [0, 300]]])
     assert np.abs(cv2.perspectiveTransform(corners, PLACE)[0] - logo.outline).max() < 8
-    assert logo.score > 0.9
+    assert logo.probability > 0.9
 
 
 def test_nothing_is_found_in_other_pictures(galleries):
@@ -105,8 +107,8 @@ def test_nothing_is_found_in_other_pictures(galleries):
 
 
 def test_names_need_no_gallery():
-    [logo] = found(MemoryGalleries(), lines=text("VISA"))
-    assert (logo.name, logo.mid, logo.score) == ("Visa", "", pytest.approx(0.9))
+    [logo] = found(MemoryGalleries(MODEL), lines=text("VISA"))
+    assert (logo.name, logo.mid, logo.probability) == ("Visa", "", pytest.approx(0.9))
     assert logo.outline[0] == (10, 10)
 
 
@@ -129,11 +131,11 @@ def test_a_symbol_is_found_light_on_dark_and_dark_on_light(galleries, swapped):
 
 def test_the_score_grows_with_the_keypoints_that_agree(galleries):
     flat = [
-        found(galleries, flat=GlyphKeypoints(seen(21, keep=keep), seen()))[0].score
+        found(galleries, flat=GlyphKeypoints(seen(21, keep=keep), seen()))[0].probability
         for keep in (9, 14, 40)
     ]
     assert 0.9 < flat[0] < flat[1] < flat[2] < 1
-    own = [found(galleries, seen(0, keep=keep))[0].score for keep in (16, 24, 60)]
+    own = [found(galleries, seen(0, keep=keep))[0].probability for keep in (16, 24, 60)]
     assert 0.5 < own[0] < own[1] < own[2] < 1
 
 
@@ -184,9 +186,9 @@ def test_entries_added_later_are_found_too(galleries):
     recogniser = LogoRecogniser(galleries, BRANDS)
     picture = Picture(np.zeros((9, 9, 3), dtype=np.uint8), 900, 900)
     signals = Signals([text(), PageLayout(), Keypoints(seen(3)), NOTHING_FLAT])
-    assert recogniser.recognise(picture, signals).found == ()
+    assert recogniser.recognise(picture, signals).logos == ()
     galleries.put(OURS, [(Entry("late", "Late"), [reference(3)])])
-    assert [logo.name for logo in recogniser.recognise(picture, signals).found] == ["Late"]
+    assert [logo.name for logo in recogniser.recognise(picture, signals).logos] == ["Late"]
 
 
 def test_a_damaged_row_does_not_silence_the_others(galleries, caplog):
@@ -197,7 +199,7 @@ def test_a_damaged_row_does_not_silence_the_others(galleries, caplog):
 
 
 def test_an_empty_gallery_and_a_blank_reference_say_nothing():
-    galleries = MemoryGalleries()
+    galleries = MemoryGalleries(MODEL)
     galleries.create(OURS)
     assert found(galleries, seen(0)) == ()
     galleries.put(OURS, [(Entry("blank"), [replace(reference(0), features=b"")])])
@@ -216,7 +218,7 @@ def test_a_project_sees_its_own_logos_and_everyones(galleries):
 
 def test_the_message():
     outline = ((1.4, 2.6), (30.0, 2.0), (30.0, 50.0), (1.0, 50.0))
-    logos = Logos((FoundLogo("Acme", "Q7", 0.9, outline), FoundLogo("Visa", "", 0.5, outline)))
+    logos = Logos((Logo("Acme", "Q7", 0.9, outline), Logo("Visa", "", 0.5, outline)))
     response = vision_v1.AnnotateImageResponse.pb(vision_v1.AnnotateImageResponse())
     LogoDetection().describe(Ask(1, 900, 900, None), Signals([logos]), response)
     [logo] = response.logo_annotations

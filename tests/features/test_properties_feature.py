@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors.captions import Captions
-from tapetum.detectors.colours import Colour, DominantColours
-from tapetum.detectors.faces.detector import Faces
-from tapetum.detectors.objects import Objects
-from tapetum.detectors.saliency import Saliency
 from tapetum.features import Ask
 from tapetum.features.crop_hints import CropHints
 from tapetum.features.properties import ImageProperties
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.colours import Colour, DominantColours
+from tapetum.signals.faces import Faces
+from tapetum.signals.objects import Objects
+from tapetum.signals.saliency import Saliency
 
 COLOURS = DominantColours(
     tuple(Colour(250 - k, k, 7, 0.4 / (k + 1), 0.1) for k in range(10)), pixels=100
@@ -25,9 +25,8 @@ def described(*features, max_results=10, ratios=(1.0,)):
         vision_v1.ImageContext(crop_hints_params={"aspect_ratios": list(ratios)})
     )
     importance = np.full((6, 8), 1 / 48, dtype=np.float32)
-    nothing = Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int))
     text = Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0)
-    signals = Signals([COLOURS, Saliency(importance), Faces(()), nothing, text])
+    signals = Signals([COLOURS, Saliency(importance), Faces(()), Objects(()), text])
     for feature in features:
         feature.describe(Ask(max_results, 640, 480, context), signals, response)
     return response

@@ -9,21 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from tapetum.detectors.adult import AdultDetector, AdultScores
-from tapetum.detectors.captions import CaptionDetector, Captions
-from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.photo_statistics import PhotoStatistics, PhotoStatisticsDetector
+from tapetum.detectors.adult import AdultScores
+from tapetum.detectors.classes import ImageClasses
+from tapetum.detectors.safety import adult, racy
 from tapetum.features import Ask
-from tapetum.features.safe_search import SafeSearchDetection, adult, racy
+from tapetum.features.safe_search import SafeSearchDetection
+from tapetum.features.safe_search import told as likelihood_of
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.recognisers import signals_of
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.photo_statistics import PhotoStatistics
+from tapetum.signals.safety import Basis, Evidence, Safety
 
 VERY_UNLIKELY, UNLIKELY, POSSIBLE, LIKELY, VERY_LIKELY = range(1, 6)
 RIFLE, SYRINGE, BIKINI, TABBY, COMIC_BOOK, NOTHING = 764, 845, 445, 281, 917, 398
 HARMLESS = AdultScores(0.01, 0.0, 0.0, 0.99, 0.005, 0.005)
+SAFETY = packs.maker_of(Safety, Sessions(Manifest.packaged()))
+PICTURE = Picture(np.zeros((1, 1, 3), dtype=np.uint8), 600, 400)
 NO_CAPTIONS = Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0)
 PHOTOGRAPH = PhotoStatistics(0.2, 0.7)
 FIELDS = ("adult", "spoof", "medical", "violence", "racy")
@@ -32,8 +39,8 @@ FIELDS = ("adult", "spoof", "medical", "violence", "racy")
 @pytest.fixture(scope="module")
 def detectors() -> list:
     sessions = Sessions(Manifest.packaged())
-    kinds = (AdultDetector, ImageClassifier, CaptionDetector)
-    return [*(kind(sessions) for kind in kinds), PhotoStatisticsDetector()]
+    kinds = (AdultScores, ImageClasses, *SafeSearchDetection.needs)
+    return [packs.maker_of(kind, sessions) for kind in kinds]
 
 
 def answered(signals: Signals, width: int = 600, height: int = 400):
@@ -43,15 +50,15 @@ def answered(signals: Signals, width: int = 600, height: int = 400):
 
 
 def looked(detectors, picture: Picture):
-    signals = Signals(detector.detect([picture])[0] for detector in detectors)
-    return answered(signals, picture.width, picture.height)
+    return answered(signals_of(picture, detectors), picture.width, picture.height)
 
 
 def told(scores=HARMLESS, shown=NOTHING, captions=NO_CAPTIONS, statistics=PHOTOGRAPH):
     logits = np.zeros(1000, dtype=np.float32)
     logits[shown] = 20
     classes = ImageClasses(logits, np.zeros(1280, dtype=np.float32))
-    return answered(Signals([scores, classes, captions, statistics]))
+    safety = SAFETY.recognise(PICTURE, Signals([scores, classes]))
+    return answered(Signals([safety, captions, statistics]))
 
 
 def of_adult(unsafe: float, porn: float, sexy: float = 0.0) -> AdultScores:
@@ -156,6 +163,11 @@ def test_violence_and_medical_are_possible_at_most():
     assert told(shown=COMIC_BOOK).spoof == UNLIKELY
 
 
+def test_what_was_seen_of_a_scene_counts_in_full():
+    assert likelihood_of(Evidence(0.95, Basis.SCENE)) == VERY_LIKELY
+    assert likelihood_of(Evidence(0.95, Basis.THINGS)) == POSSIBLE
+
+
 @given(st.tuples(*[st.floats(0, 1)] * 5), st.integers(0, 999))
 def test_every_field_is_always_told(shares, shown):
     unsafe, porn, sexy, flat, share = shares
@@ -176,4 +188,4 @@ def test_odd_pictures_are_answered(detectors, size):
 
 def test_it_is_feature_six():
     assert SafeSearchDetection().type == vision_v1.Feature.Type.SAFE_SEARCH_DETECTION
-    assert SafeSearchDetection().needs == (AdultScores, ImageClasses, Captions, PhotoStatistics)
+    assert SafeSearchDetection().needs == (Safety, Captions, PhotoStatistics)

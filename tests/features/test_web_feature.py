@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 from google.cloud import vision_v1
 
-from tapetum.detectors.captions import Captions
-from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.faces.quick_faces import QuickFaces
-from tapetum.detectors.objects import Objects
-from tapetum.detectors.photo_statistics import PhotoStatistics
 from tapetum.features import Ask
 from tapetum.features.web import WebDetection
-from tapetum.gallery import Mention
-from tapetum.recognisers.web import WebImage, WebMatches
-from tapetum.recognisers.web_words import WebEntity
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.labels import Labels, Word
+from tapetum.signals.objects import Objects
+from tapetum.signals.photo_statistics import PhotoStatistics
+from tapetum.signals.quick_faces import QuickFaces
+from tapetum.signals.web import Mention, WebEntity, WebImage, WebMatches
 
 
 def image(name: str, *pages: str) -> WebImage:
@@ -32,20 +30,13 @@ MATCHES = WebMatches(
 )
 
 
-def classes(index: int | None) -> ImageClasses:
-    logits = np.zeros(1000, dtype=np.float32)
-    if index is not None:
-        logits[index] = 25
-    return ImageClasses(logits, np.zeros(1280, dtype=np.float32))
-
-
-def described(matches: WebMatches, most: int = 10, seen: int | None = None):
+def described(matches: WebMatches, most: int = 10, seen: str | None = None):
     feature = WebDetection()
     signals = Signals(
         [
             matches,
-            classes(seen),
-            Objects(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=int)),
+            Labels((Word(seen or "", None, 9.9, narrow=True),), np.array([float(bool(seen))])),
+            Objects(()),
             Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0),
             QuickFaces(np.zeros((0, 4), np.float32), *2 * [np.zeros(0, np.float32)]),
             PhotoStatistics(0.1, 0.9),
@@ -94,7 +85,7 @@ def test_at_most_max_results_in_each_list(most):
 
 
 def test_without_matches_the_best_guess_is_the_best_label():
-    web = described(WebMatches(), seen=281).web_detection  # tabby
+    web = described(WebMatches(), seen="Tabby cat").web_detection
     assert [(guess.label, guess.language_code) for guess in web.best_guess_labels] == [
         ("tabby cat", "en")
     ]

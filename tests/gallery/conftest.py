@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-from tapetum.gallery import DIMENSIONS, Calibration, Galleries, Gallery, Kind, Reference, unit
+from tapetum.gallery import Calibration, Galleries, Gallery, Kind, Reference, unit
+from tapetum.signals.embedding import EmbeddingModel
 
-MODEL = "m" * 64
+MODEL = EmbeddingModel("m" * 64, 1280)
 MakeReference = Callable[..., Reference]
 
 
@@ -25,12 +26,12 @@ def made() -> MakeReference:
             "source": f"{seed}.jpg",
             "width": 640,
             "height": 480,
-            "embedding": unit(np.abs(random.standard_normal(DIMENSIONS)).astype(np.float32)),
+            "embedding": unit(np.abs(random.standard_normal(MODEL.dimensions)).astype(np.float32)),
             "pdq": random.bytes(32),
             "pdq_quality": 90,
             "features": random.bytes(100),
             "calibration": Calibration(0.2, 0.1, 0.5),
-            "model": MODEL,
+            "model": MODEL.name,
         }
         return Reference(**(fields | changes))
 

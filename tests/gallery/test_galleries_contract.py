@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from tapetum.errors import EntryNotFound, GalleryExists, GalleryNotFound, InvalidGallery
-from tapetum.gallery import EVERYONE, Entry, Galleries, Gallery, Kind, Mention, Size
+from tapetum.gallery import EVERYONE, Entry, Galleries, Gallery, Kind, Size
 from tapetum.gallery.backends.joined import JoinedGalleries
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.backends.places import opened
 from tapetum.gallery.backends.sqlite import SqliteGalleries
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.web import Mention
 
-MODEL = "m" * 64  # as `made` says
+MODEL = EmbeddingModel("m" * 64, 1280)  # as `made` says
 TOWERS = Gallery("towers", Kind.LANDMARK)
 EIFFEL = Entry(
     "eiffel", "Eiffel Tower", "Q243", 48.8583, 2.2945, "https://e.org", "CC0-1.0", "A. P."
@@ -33,7 +35,7 @@ def opened_again(request, tmp_path) -> Iterator[Callable[[], Galleries]]:
     """Opens the same place as another process would, except in memory."""
     find = request.getfixturevalue
     if request.param == "memory":
-        memory = MemoryGalleries()
+        memory = MemoryGalleries(MODEL)
         open_one = lambda: memory  # noqa: E731
     elif request.param == "postgresql":
         open_one = partial(opened, find("postgresql_url"), {}, MODEL)
@@ -46,7 +48,7 @@ def opened_again(request, tmp_path) -> Iterator[Callable[[], Galleries]]:
         open_one = partial(opened, str(tmp_path / "galleries.sqlite"), {}, MODEL)
     else:
         path = tmp_path / "galleries.sqlite"
-        open_one = lambda: JoinedGalleries(SqliteGalleries(path, MODEL), [MemoryGalleries()])  # noqa: E731
+        open_one = lambda: JoinedGalleries(SqliteGalleries(path, MODEL), [MemoryGalleries(MODEL)])  # noqa: E731
     made: list[Galleries] = []
 
     def open_and_keep() -> Galleries:
@@ -175,8 +177,28 @@ def test_a_reference_of_another_model_is_replaced(galleries, towers, made):
     assert galleries.put(towers, [(EIFFEL, [made(1)])]) == 1
     assert galleries.size(towers) == Size(1, 1)
     ((_, found),) = galleries.references(towers, "eiffel")
-    assert found.model == MODEL
+    assert found.model == MODEL.name
     assert len(galleries.nearest(towers, made(1).embedding, 5)) == 1
+
+
+def test_images_of_another_model_are_refused_and_never_compared(galleries, towers, made):
+    galleries.put(towers, [(EIFFEL, [made(1, model="old")])])
+    with pytest.raises(InvalidGallery, match="add them again with `tapetum gallery add`"):
+        galleries.nearest(towers, made(1).embedding, 5)
+    assert galleries.known(towers, [made(1).digest]) == {}  # so that adding adds them again
+    galleries.put(towers, [(PISA, [made(2)])])
+    assert [near.entry for near in galleries.nearest(towers, made(1).embedding, 5)] == ["pisa"]
+
+
+def test_an_embedding_has_the_dimensions_of_its_model(galleries, towers, made):
+    short = made(1).embedding[:64]
+    with pytest.raises(InvalidGallery, match="64 numbers"):
+        galleries.put(towers, [(EIFFEL, [made(1, embedding=short)])])
+    assert galleries.size(towers) == Size(0, 0)
+    galleries.put(towers, [(EIFFEL, [made(1)])])
+    with pytest.raises(InvalidGallery, match="64 numbers"):
+        galleries.nearest(towers, short, 5)
+    assert galleries.model == MODEL
 
 
 def test_the_nearest_come_first(galleries, towers, made):

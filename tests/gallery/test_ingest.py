@@ -15,16 +15,21 @@ import pytest
 from PIL import Image
 
 from tapetum.errors import InvalidGallery
-from tapetum.gallery import DIMENSIONS, Entry, Gallery, Kind, Reference, Size, unit
+from tapetum.gallery import Entry, Gallery, Kind, Reference, Size, unit
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.backends.sqlite import SqliteGalleries
 from tapetum.gallery.background import Background
 from tapetum.gallery.ingest import BATCH, Ingest
 from tapetum.gallery.sources.items import Item, Problem
 from tapetum.recognisers.administration import GalleryAdministration, faults, items_of
+from tapetum.recognisers.references import ReferenceMaker
+from tapetum.settings import Settings
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.wiring import embedding_model, gallery_makers
 
 TOWERS = Gallery("towers", Kind.LANDMARK)
-NOTHING = Background(np.zeros((0, DIMENSIONS), dtype=np.float16), "m")
+MODEL = EmbeddingModel("m", 1280)
+NOTHING = Background(np.zeros((0, MODEL.dimensions), dtype=np.float16), MODEL)
 
 
 def picture(seed: int, size: tuple[int, int] = (160, 120)) -> bytes:
@@ -38,7 +43,7 @@ def picture(seed: int, size: tuple[int, int] = (160, 120)) -> bytes:
 def looked(content: bytes, digest: str, source: str, kind: Kind) -> Reference:
     """A reference without the networks."""
     random = np.random.default_rng(int(digest[:8], 16))
-    embedding = unit(np.abs(random.standard_normal(DIMENSIONS)).astype(np.float32))
+    embedding = unit(np.abs(random.standard_normal(MODEL.dimensions)).astype(np.float32))
     return Reference(digest, source, 9, 9, embedding, random.bytes(32), 90, b"f", model="m")
 
 
@@ -48,16 +53,17 @@ def item(key: str, content: bytes) -> Item:
 
 @pytest.fixture
 def galleries():
-    found = MemoryGalleries()
-    found.create(TOWERS)
-    return found
+    made = MemoryGalleries(MODEL)
+    made.create(TOWERS)
+    return made
 
 
 @pytest.fixture(scope="module")
 def administration():
-    galleries = MemoryGalleries()
+    maker = ReferenceMaker(*gallery_makers(Settings()))
+    galleries = MemoryGalleries(maker.model)
     galleries.create(TOWERS)
-    return GalleryAdministration(galleries, 2)
+    return GalleryAdministration(galleries, maker, 2)
 
 
 def test_batches_are_told_and_the_same_again_adds_nothing(galleries):
@@ -115,12 +121,12 @@ def test_what_fails_is_told_and_the_rest_goes_on(galleries):
 
 def test_every_entry_is_calibrated_against_the_background(galleries):
     random = np.random.default_rng(0)
-    rows = np.abs(random.standard_normal((50, DIMENSIONS))).astype(np.float32)
+    rows = np.abs(random.standard_normal((50, MODEL.dimensions))).astype(np.float32)
     background = np.stack([unit(row) for row in rows])
     digest = hashlib.sha256(b"x").hexdigest()
     own = looked(b"", digest, "", Kind.LOGO).embedding
     same = np.vstack((background, own[None]))  # the background may show it too
-    Ingest(galleries, TOWERS, looked, Background(same, "m"), 1).run([item("a", b"x")])
+    Ingest(galleries, TOWERS, looked, Background(same, MODEL), 1).run([item("a", b"x")])
     ((_, reference),) = galleries.references(TOWERS, "a")
     expected = background.astype(np.float32) @ own.astype(np.float32)
     its = reference.calibration
@@ -132,10 +138,8 @@ def test_every_entry_is_calibrated_against_the_background(galleries):
 
 
 def test_the_background_that_ships():
-    model = GalleryAdministration(MemoryGalleries(), 1).model
-    background = Background.packaged(model)
-    assert len(background) > 1000
-    assert len(Background.packaged("another")) == 0
+    assert len(Background.packaged(embedding_model(Settings()))) > 1000
+    assert len(Background.packaged(MODEL)) == 0
 
 
 def test_real_pictures(administration, tmp_path, photos):
@@ -179,7 +183,7 @@ def test_a_reference_of_sixty_megapixels(tmp_path, administration):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_an_import(tmp_path):
-    galleries = SqliteGalleries(tmp_path / "g.sqlite", "m")
+    galleries = SqliteGalleries(tmp_path / "g.sqlite", MODEL)
     galleries.create(TOWERS)
     content = [os.urandom(200_000)]
 
@@ -204,9 +208,12 @@ from tapetum.recognisers.administration import GalleryAdministration, items_of
 from tapetum.gallery import Gallery, Kind
 from tapetum.gallery import ingest
 from tapetum.gallery.backends.sqlite import SqliteGalleries
+from tapetum.recognisers.references import ReferenceMaker
+from tapetum.settings import Settings
+from tapetum.wiring import gallery_makers
 ingest.BATCH = 3
-administration = GalleryAdministration(None, 1)
-administration.galleries = SqliteGalleries(Path(sys.argv[1]), administration.model)
+maker = ReferenceMaker(*gallery_makers(Settings()))
+administration = GalleryAdministration(SqliteGalleries(Path(sys.argv[1]), maker.model), maker, 1)
 gallery = Gallery("towers", Kind.LANDMARK)
 if not administration.galleries.visible():
     administration.galleries.create(gallery)
@@ -226,10 +233,10 @@ def test_an_import_that_is_killed_and_repeated_adds_each_once(tmp_path):
         assert process.stdout is not None
         acknowledged = int(process.stdout.readline())
         process.kill()
-    administration = GalleryAdministration(MemoryGalleries(), 1)
-    galleries = SqliteGalleries(tmp_path / "g.sqlite", administration.model)
+    maker = ReferenceMaker(*gallery_makers(Settings()))
+    galleries = SqliteGalleries(tmp_path / "g.sqlite", maker.model)
     assert acknowledged <= galleries.size(TOWERS).references < 12
-    administration.galleries = galleries
+    administration = GalleryAdministration(galleries, maker, 1)
     report = administration.ingest(TOWERS).run(items_of([folder], Kind.LANDMARK))
     assert report.known >= acknowledged
     assert report.added + report.known == 12

@@ -11,8 +11,9 @@ import pytest
 
 from tapetum.gallery import Gallery, Kind
 from tapetum.gallery.backends.places import opened
+from tapetum.signals.embedding import EmbeddingModel
 
-MODEL = "m" * 64  # as `made` says
+MODEL = EmbeddingModel("m" * 64, 1280)  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)
 PROGRAM = Path(__file__).parent.parent / "programs" / "adds_until_killed.py"
 
@@ -31,7 +32,7 @@ def test_kill_at_any_moment_loses_nothing_acknowledged(place):
     keys: list[str] = []
     for _ in range(2):
         with subprocess.Popen(
-            [sys.executable, PROGRAM, place, MODEL], stdout=subprocess.PIPE, text=True
+            [sys.executable, PROGRAM, place, MODEL.name], stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
             keys += [process.stdout.readline().strip() for _ in range(chance.randint(1, 25))]

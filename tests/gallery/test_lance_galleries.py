@@ -9,11 +9,13 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from tapetum.errors import GalleryBroken, GalleryNotFound
-from tapetum.gallery import Entry, Galleries, Gallery, Kind, Mention, Size
+from tapetum.errors import GalleryBroken, GalleryNotFound, InvalidGallery
+from tapetum.gallery import Entry, Galleries, Gallery, Kind, Size
 from tapetum.gallery.backends.places import opened
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.web import Mention
 
-MODEL = "m" * 64  # as `made` says
+MODEL, OTHER = (EmbeddingModel(letter * 64, 1280) for letter in "mn")  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)
 
 pytestmark = pytest.mark.usefixtures("lancedb_package")
@@ -32,7 +34,7 @@ def small_flat(monkeypatch):
     monkeypatch.setattr(lance, "FLAT_ROWS", 50)
 
 
-def at(folder: Path, model: str = MODEL) -> Galleries:
+def at(folder: Path, model: EmbeddingModel = MODEL) -> Galleries:
     return opened(f"file://{folder}", {}, model)
 
 
@@ -125,14 +127,30 @@ def test_rows_that_are_there_twice_are_damage(folder, made):
     assert galleries.damage() == ["crawl: 2 rows are there twice."]
 
 
-def test_rows_of_another_model_are_not_compared(folder, made):
+def test_rows_of_another_model_are_refused_until_they_are_added_again(folder, made):
     filled(folder, made, 5)
-    later = at(folder, "n" * 64)
-    assert later.nearest(CRAWL, made(1).embedding, 5) == []
+    later = at(folder, OTHER)
+    with pytest.raises(InvalidGallery, match="add them again"):
+        later.nearest(CRAWL, made(1).embedding, 5)
     assert later.known(CRAWL, [made(1).digest]) == {}
-    later.put(CRAWL, [(Entry("e1"), [made(1, model="n" * 64)])])
+    later.put(CRAWL, [(Entry("e1"), [made(1, model=OTHER.name)])])
     assert [near.entry for near in later.nearest(CRAWL, made(1).embedding, 5)] == ["e1"]
     assert later.size(CRAWL) == Size(5, 5)
+
+
+def test_a_gallery_made_for_other_dimensions_is_refused(folder, made):
+    short = EmbeddingModel("s" * 64, 64)
+    filled(folder, made, 2)
+    later, embedding = at(folder, short), made(1).embedding[:64]
+    with pytest.raises(InvalidGallery, match="another model"):
+        later.nearest(CRAWL, embedding, 5)
+    mine = made(1, model=short.name, embedding=embedding)
+    with pytest.raises(InvalidGallery, match="keeps embeddings of 1280 numbers"):
+        later.put(CRAWL, [(Entry("e1"), [mine])])
+    fresh = Gallery("fresh", Kind.WEB)
+    later.create(fresh)
+    later.put(fresh, [(Entry("e1"), [mine])])
+    assert [near.entry for near in later.nearest(fresh, embedding, 5)] == ["e1"]
 
 
 def test_many_mentions_of_one_put(folder, made):

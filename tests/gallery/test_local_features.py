@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapetum.errors import InvalidGallery
-from tapetum.gallery.matching.local_features import LocalFeatures, paired, verified
+from tapetum.gallery.matching.local_features import packed, paired, unpacked, verified
+from tapetum.signals.keypoints import LocalFeatures
 
 SIZE = (800, 600)
 
@@ -36,25 +37,25 @@ SHIFT = np.array([[0.8, 0.1, 40], [-0.1, 0.9, 70], [1e-4, 0, 1]])
 
 def test_packed_features_come_back_nearly_the_same():
     features = made()
-    content = features.packed()
+    content = packed(features)
     assert len(content) == 11 + 68 * len(features)
-    back = LocalFeatures.unpacked(content)
+    back = unpacked(content)
     assert back.size == SIZE
     assert np.abs(back.points - features.points).max() < 0.01
     assert (back.descriptors * features.descriptors).sum(axis=1).min() > 0.999
-    assert back.packed() == content
+    assert packed(back) == content
 
 
 def test_only_the_best_are_packed_when_asked():
-    back = LocalFeatures.unpacked(made().packed(most=100))
+    back = unpacked(packed(made(), 100))
     assert back.points == pytest.approx(made().points[:100], abs=0.01)
 
 
 def test_nothing_packs_to_nothing():
-    assert len(LocalFeatures.unpacked(made(0).packed())) == 0
+    assert len(unpacked(packed(made(0)))) == 0
 
 
-WHOLE = made(3).packed()
+WHOLE = packed(made(3))
 
 
 @pytest.mark.parametrize(
@@ -62,14 +63,14 @@ WHOLE = made(3).packed()
 )
 def test_other_bytes_are_refused(bad):
     with pytest.raises(InvalidGallery, match="add the image again"):
-        LocalFeatures.unpacked(bad)
+        unpacked(bad)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_or_read(content):
     try:
-        features = LocalFeatures.unpacked(content)
+        features = unpacked(content)
     except InvalidGallery:
         return
     assert np.isfinite(features.descriptors).all()

@@ -10,8 +10,9 @@ import pytest
 from tapetum.errors import SettingsError
 from tapetum.gallery.backends.places import opened
 from tapetum.gallery.backends.sqlite import SqliteGalleries
+from tapetum.signals.embedding import EmbeddingModel
 
-MODEL = "m" * 64
+MODEL = EmbeddingModel("m" * 64, 1280)
 
 
 def test_a_path_is_a_sqlite_file(tmp_path):
@@ -39,7 +40,8 @@ def test_a_package_that_is_not_installed(place, package, extra):
         f"import sys; sys.modules[{package!r}] = None\n"
         "from tapetum.errors import SettingsError\n"
         "from tapetum.gallery.backends.places import opened\n"
-        f"try: opened({place!r}, {{}}, 'm')\n"
+        "from tapetum.signals.embedding import EmbeddingModel\n"
+        f"try: opened({place!r}, {{}}, EmbeddingModel('m', 8))\n"
         "except SettingsError as error: print(error)"
     )
     command = [sys.executable, "-c", program]

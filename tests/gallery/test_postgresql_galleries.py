@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tapetum.errors import GalleryBroken
+from tapetum.errors import GalleryBroken, InvalidGallery
 from tapetum.gallery import Entry, Galleries, Gallery, Kind, Size
 from tapetum.gallery.backends.places import opened
+from tapetum.signals.embedding import EmbeddingModel
 
-MODEL = "m" * 64  # as `made` says
+MODEL, OTHER = (EmbeddingModel(letter * 64, 1280) for letter in "mn")  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)
 
 
@@ -59,7 +60,7 @@ def test_beyond_some_thousands_it_is_indexed(postgresql_url, asked, made, small_
         "WHERE indexrelname ~ '^(near|copies)_' ORDER BY 1"
     )
     asked("SELECT pg_stat_clear_snapshot()")
-    assert asked(used) == [("copies_1", True), (f"near_1_{MODEL[:12]}", True)]
+    assert asked(used) == [("copies_1", True), (f"near_1_{MODEL.name[:12]}", True)]
     again = opened(postgresql_url, {}, MODEL)
     again.drop(CRAWL)
     again.close()
@@ -79,15 +80,22 @@ def test_an_index_that_was_left_half_made_is_made_anew(
     galleries.close()
 
 
-def test_rows_of_another_model_are_not_compared(postgresql_url, made):
+def test_rows_of_another_model_are_refused_until_they_are_added_again(postgresql_url, made):
     filled(postgresql_url, made, 5).close()
-    later = opened(postgresql_url, {}, "n" * 64)
-    assert later.nearest(CRAWL, made(1).embedding, 5) == []
+    later = opened(postgresql_url, {}, OTHER)
+    with pytest.raises(InvalidGallery, match="add them again"):
+        later.nearest(CRAWL, made(1).embedding, 5)
     assert later.known(CRAWL, [made(1).digest]) == {}
-    later.put(CRAWL, [(Entry("e1"), [made(1, model="n" * 64)])])
+    later.put(CRAWL, [(Entry("e1"), [made(1, model=OTHER.name)])])
     assert [near.entry for near in later.nearest(CRAWL, made(1).embedding, 5)] == ["e1"]
     assert later.size(CRAWL) == Size(5, 5)
     later.close()
+
+
+def test_a_place_made_for_other_dimensions_is_refused(postgresql_url, made):
+    filled(postgresql_url, made, 2).close()
+    with pytest.raises(InvalidGallery, match="keep embeddings of 1280 numbers, the model in use"):
+        opened(postgresql_url, {}, EmbeddingModel("s" * 64, 64))
 
 
 def test_broken_connections_are_made_anew(postgresql_url, asked, made, finds):

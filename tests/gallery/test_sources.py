@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 from tapetum.errors import InvalidGallery
-from tapetum.gallery import ENTITY_PREFIX, Kind, Mention
+from tapetum.gallery import ENTITY_PREFIX, Kind
 from tapetum.gallery.sources import crawls, folders, items, manifests, pages, sites
 from tapetum.gallery.sources.items import Item, Problem, is_svg, table
 from tapetum.gallery.sources.pages import mentions
 from tapetum.imaging.drawing import SIDE, rendered
+from tapetum.signals.web import Mention
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 12">%s</svg>'
 SQUARE = b'<rect width="6" height="12" fill="#ff0000"/>'

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tapetum.errors import GalleryBroken
-from tapetum.gallery import Entry, Gallery, Kind, Size
+from tapetum.errors import GalleryBroken, InvalidGallery
+from tapetum.gallery import Entry, Gallery, Kind, Size, unit
 from tapetum.gallery.backends import search
 from tapetum.gallery.backends.sqlite import SqliteGalleries
+from tapetum.signals.embedding import EmbeddingModel
 
-MODEL = "m" * 64  # as `made` says
+MODEL, OTHER = (EmbeddingModel(letter * 64, 1280) for letter in "mn")  # as `made` says
 CRAWL = Gallery("crawl", Kind.WEB)
 PROGRAM = Path(__file__).parent.parent / "programs" / "adds_until_killed.py"
 
@@ -40,7 +41,7 @@ def closes():
         yield
 
 
-def opened(path: Path, model: str = MODEL) -> SqliteGalleries:
+def opened(path: Path, model: EmbeddingModel = MODEL) -> SqliteGalleries:
     return _open.enter_context(closing(SqliteGalleries(path, model)))
 
 
@@ -129,7 +130,7 @@ def test_a_broken_index_is_made_anew_and_said_so(tmp_path, made, small_flat, cap
         "garbage": b"\xff" * len(whole),
         "flipped": whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
         "seal": whole.replace(b'"count": 80', b'"count": 81'),
-        "other model": whole.replace(MODEL.encode(), b"n" * len(MODEL)),
+        "other model": whole.replace(MODEL.name.encode(), b"n" * 64),
     }[harm]
     assert broken != whole
     index.write_bytes(broken)
@@ -149,14 +150,30 @@ def test_an_index_of_another_gallery_is_not_used(tmp_path, made, small_flat, cap
     assert "of another gallery or model" in caplog.text
 
 
-def test_rows_of_another_model_are_not_compared(tmp_path, made, small_flat):
+def test_rows_of_another_model_are_refused_until_they_are_added_again(tmp_path, made, small_flat):
     path = tmp_path / "g.sqlite"
     filled(path, made).tend(CRAWL)
-    later = opened(path, "n" * 64)
-    assert later.nearest(CRAWL, made(1).embedding, 5) == []
-    later.put(CRAWL, [(Entry("e1"), [made(1, model="n" * 64)])])
+    later = opened(path, OTHER)
+    with pytest.raises(InvalidGallery, match="add them again"):
+        later.nearest(CRAWL, made(1).embedding, 5)
+    later.put(CRAWL, [(Entry("e1"), [made(1, model=OTHER.name)])])
     assert [near.entry for near in later.nearest(CRAWL, made(1).embedding, 5)] == ["e1"]
     assert later.size(CRAWL) == Size(80, 80)
+
+
+def test_a_model_of_other_dimensions_adds_again(tmp_path, made, small_flat):
+    path, short = tmp_path / "g.sqlite", EmbeddingModel("s" * 64, 64)
+    filled(path, made).tend(CRAWL)
+    later = opened(path, short)
+    embedding = unit(made(1).embedding[:64].astype(np.float32))
+    with pytest.raises(InvalidGallery, match="another model"):
+        later.nearest(CRAWL, embedding, 5)
+    later.put(CRAWL, [(Entry("e1"), [made(1, model=short.name, embedding=embedding)])])
+    assert [near.entry for near in later.nearest(CRAWL, embedding, 5)] == ["e1"]
+    ((_, kept),) = later.references(CRAWL, "e1")
+    assert (kept.model, kept.embedding.shape) == (short.name, (64,))
+    # Who still uses the old model goes on with what is left.
+    assert "e1" not in [near.entry for near in opened(path).nearest(CRAWL, made(2).embedding, 80)]
 
 
 def test_an_index_that_cannot_be_saved_is_done_without(tmp_path, made, small_flat, caplog):
@@ -174,7 +191,7 @@ def test_kill_at_any_moment_loses_nothing_acknowledged(tmp_path, made, small_fla
     acknowledged = 0
     for _ in range(8):
         with subprocess.Popen(
-            [sys.executable, PROGRAM, path, MODEL], stdout=subprocess.PIPE, text=True
+            [sys.executable, PROGRAM, path, MODEL.name], stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
             for _ in range(chance.randint(1, 60)):

@@ -1,16 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from tapetum.errors import ModelError
+from tapetum.errors import ModelError, SettingsError
+from tapetum.models import session as session_module
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Session, Sessions
+from tapetum.settings import PROVIDERS
 
 NAME = "efficientnet-lite2"
 
@@ -118,3 +126,54 @@ def test_a_file_that_is_not_the_manifests_is_not_loaded() -> None:
 def test_a_wrong_number_of_inputs_is_refused(session: Session) -> None:
     with pytest.raises(ValueError, match="argument"):
         session.run(pixels(0), pixels(0))
+
+
+def test_networks_run_where_the_setting_says(sessions: Sessions) -> None:
+    available = onnxruntime.get_available_providers()
+    assert Sessions(Manifest.packaged(), ["cpu"]).load(NAME).outputs == ("logits", "embedding")
+    if "CUDAExecutionProvider" not in available:
+        with pytest.raises(SettingsError, match=r"has no 'cuda'; it has .*cpu"):
+            Sessions(Manifest.packaged(), ["cuda", "cpu"])
+    with pytest.raises(SettingsError, match="has no 'abacus'"):
+        Sessions(Manifest.packaged(), ["abacus"])
+
+
+def test_every_provider_of_the_settings_has_its_name_in_onnx_runtime() -> None:
+    assert set(session_module._PROVIDERS) == set(PROVIDERS)
+    assert set(session_module._PROVIDERS.values()) <= set(onnxruntime.get_all_providers())
+
+
+def test_a_provider_that_does_not_start_is_an_error_and_not_the_processor(monkeypatch) -> None:
+    # Installed, says ONNX Runtime, and then goes on without it: as where a library is missing.
+    claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: claimed)
+    sessions = Sessions(Manifest.packaged(), ["cuda", "cpu"])
+    with (
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(SettingsError, match=r"^CUDAExecutionProvider is installed but did not start"),
+    ):
+        sessions.load(NAME)
+
+
+def test_without_an_arena_the_answers_are_the_same(session: Session) -> None:
+    plain = Sessions(Manifest.packaged(), arena=False).load(NAME)
+    for output, other in zip(session.run(pixels(4)), plain.run(pixels(4)), strict=True):
+        np.testing.assert_array_equal(output, other)
+
+
+PROGRAM = """
+import os, sys
+from tapetum.models.manifest import Manifest
+from tapetum.models.session import Sessions
+Sessions(Manifest.packaged()).load("efficientnet-lite2")
+print(os.environ["ORT_DISABLE_TELEMETRY"])
+"""
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    environ |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache")}
+    command = [sys.executable, "-c", PROGRAM]
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "1"
+    assert list(tmp_path.rglob("*")) == []  # where it keeps what it is about to report

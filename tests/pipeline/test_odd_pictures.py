@@ -17,6 +17,7 @@ from PIL import Image
 from tapetum import wiring
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.pipeline.annotator import Annotator
@@ -28,8 +29,9 @@ from tapetum.vision import messages
 def annotator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Annotator]:
     sessions = Sessions(Manifest.packaged())
     folder = tmp_path_factory.mktemp("stores")
-    recognisers = wiring.recognisers(sessions, landmarks.load(), Brands.packaged(), glyphs.load())
-    made = Annotator(Stores(folder), wiring.detectors(sessions), wiring.features(), recognisers)
+    makers = packs.makers(sessions)
+    recognisers = wiring.recognisers(makers, landmarks.load(), Brands.packaged(), glyphs.load())
+    made = Annotator(Stores(folder), wiring.detectors(makers), wiring.features(), recognisers)
     yield made
     made.close()
 

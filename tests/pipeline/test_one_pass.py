@@ -12,6 +12,7 @@ from tapetum import wiring
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
 from tapetum.layout import page
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.pipeline.annotator import Annotator
@@ -35,8 +36,9 @@ def sessions() -> Sessions:
 
 @pytest.fixture
 def annotator(sessions: Sessions, tmp_path: Path):
-    recognisers = wiring.recognisers(sessions, landmarks.load(), Brands.packaged(), glyphs.load())
-    made = Annotator(Stores(tmp_path), wiring.detectors(sessions), wiring.features(), recognisers)
+    makers = packs.makers(sessions)
+    recognisers = wiring.recognisers(makers, landmarks.load(), Brands.packaged(), glyphs.load())
+    made = Annotator(Stores(tmp_path), wiring.detectors(makers), wiring.features(), recognisers)
     yield made
     made.close()
 

@@ -9,18 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.keypoints import KeypointDetector
-from tapetum.gallery import ENTITY_PREFIX, Entry, Gallery, Kind, Mention
+from tapetum.gallery import ENTITY_PREFIX, Entry, Gallery, Kind
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.matching.pdq import pdq
+from tapetum.gallery.shipped.landmarks import MODEL
 from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
+from tapetum.models.packs import maker_of
 from tapetum.models.session import Sessions
 from tapetum.recognisers.references import ReferenceMaker
-from tapetum.recognisers.web import WebMatcher, WebMatches
+from tapetum.recognisers.web import WebMatcher
 from tapetum.signals import Signals
 from tapetum.signals.context import RequestContext
+from tapetum.signals.embedding import Embedding
+from tapetum.signals.keypoints import Keypoints
+from tapetum.signals.web import Mention, WebMatches
 
 CRAWL = Gallery("crawl", Kind.WEB, "mine")
 MINE = RequestContext(project="mine")
@@ -37,10 +40,15 @@ def sessions() -> Sessions:
     return Sessions(Manifest.packaged())
 
 
+def lookers(sessions: Sessions) -> tuple:
+    """What makes embeddings and keypoints."""
+    return maker_of(Embedding, sessions), maker_of(Keypoints, sessions)
+
+
 @pytest.fixture(scope="module")
 def galleries(sessions, photos):
-    maker = ReferenceMaker(sessions, "m")
-    found = MemoryGalleries()
+    maker = ReferenceMaker(*lookers(sessions))
+    found = MemoryGalleries(MODEL)
     found.create(CRAWL)
     for name, title in SHOWN.items():
         content = (photos / f"{name}.jpg").read_bytes()
@@ -54,13 +62,13 @@ def galleries(sessions, photos):
 
 @pytest.fixture(scope="module")
 def matches(sessions, galleries):
-    classifier = ImageClassifier(sessions)
-    matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
+    embedder, keypoints = lookers(sessions)
+    matcher = WebMatcher(galleries, embedder, keypoints)
 
     def match(image: Image.Image, project: str = "mine") -> WebMatches:
         pixels = np.array(image.convert("RGB"))
         picture = Picture(pixels, image.width, image.height)
-        signals = Signals(classifier.detect([picture]))
+        signals = Signals(embedder.embed([picture]))
         return matcher.recognise(picture, signals, RequestContext(project=project))
 
     return match
@@ -90,16 +98,16 @@ def test_a_symmetric_picture_is_a_full_copy_of_itself(sessions, photos):
     whole = np.hstack((half, half[:, ::-1]))
     file = io.BytesIO()
     Image.fromarray(whole).save(file, "PNG")
-    galleries = MemoryGalleries()
+    galleries = MemoryGalleries(MODEL)
     galleries.create(CRAWL)
-    reference = ReferenceMaker(sessions, "m").make(file.getvalue(), "d", "x", Kind.WEB)
+    reference = ReferenceMaker(*lookers(sessions)).make(file.getvalue(), "d", "x", Kind.WEB)
     galleries.put(CRAWL, [(Entry("x"), [reference])])
-    classifier = ImageClassifier(sessions)
-    matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
+    embedder, keypoints = lookers(sessions)
+    matcher = WebMatcher(galleries, embedder, keypoints)
     # Of the mirrored picture the hash is the same, or nearer.
     for pixels in (whole, np.ascontiguousarray(whole[:, ::-1])):
         picture = Picture(pixels, 600, 400)
-        found = matcher.recognise(picture, Signals(classifier.detect([picture])), MINE)
+        found = matcher.recognise(picture, Signals(embedder.embed([picture])), MINE)
         assert urls(found.full) == ["x"]
         assert not found.partial
 
@@ -109,12 +117,12 @@ def test_copies_of_a_picture_with_little_in_it_are_full_its_parts_are_not(sessio
     assert not pdq(np.array(hazy)).says_something
     file = io.BytesIO()
     hazy.save(file, "PNG")
-    galleries = MemoryGalleries()
+    galleries = MemoryGalleries(MODEL)
     galleries.create(CRAWL)
-    reference = ReferenceMaker(sessions, "m").make(file.getvalue(), "d", "x", Kind.WEB)
+    reference = ReferenceMaker(*lookers(sessions)).make(file.getvalue(), "d", "x", Kind.WEB)
     galleries.put(CRAWL, [(Entry("x"), [reference])])
-    classifier = ImageClassifier(sessions)
-    matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
+    embedder, keypoints = lookers(sessions)
+    matcher = WebMatcher(galleries, embedder, keypoints)
     wide, high = hazy.size
     captioned = hazy.copy()
     captioned.paste("yellow", (0, high * 3 // 4, wide, high))
@@ -123,7 +131,7 @@ def test_copies_of_a_picture_with_little_in_it_are_full_its_parts_are_not(sessio
         (captioned, False),
     ):
         picture = Picture(np.array(image), image.width, image.height)
-        found = matcher.recognise(picture, Signals(classifier.detect([picture])), MINE)
+        found = matcher.recognise(picture, Signals(embedder.embed([picture])), MINE)
         assert urls(found.full if is_full else found.partial) == ["x"]
         assert not (found.partial if is_full else found.full)
 
@@ -176,14 +184,14 @@ def test_a_blank_reference_image_matches_nothing(sessions):
     teal = Image.new("RGB", (300, 300), "teal")
     file = io.BytesIO()
     teal.save(file, "PNG")
-    galleries = MemoryGalleries()
+    galleries = MemoryGalleries(MODEL)
     galleries.create(CRAWL)
-    reference = ReferenceMaker(sessions, "m").make(file.getvalue(), "d", "x", Kind.WEB)
+    reference = ReferenceMaker(*lookers(sessions)).make(file.getvalue(), "d", "x", Kind.WEB)
     galleries.put(CRAWL, [(Entry("x"), [reference])])
-    classifier = ImageClassifier(sessions)
-    matcher = WebMatcher(galleries, classifier, KeypointDetector(sessions))
+    embedder, keypoints = lookers(sessions)
+    matcher = WebMatcher(galleries, embedder, keypoints)
     picture = Picture(np.array(teal), 300, 300)
-    assert matcher.recognise(picture, Signals(classifier.detect([picture])), MINE) == WebMatches()
+    assert matcher.recognise(picture, Signals(embedder.embed([picture])), MINE) == WebMatches()
 
 
 def test_pages_say_what_it_is_and_tables_give_ids(matches, photos):
@@ -200,17 +208,17 @@ def test_another_project_sees_nothing(matches, photos):
 
 def test_without_web_images_no_network_runs(photos):
     sessions = Sessions(Manifest.packaged())
-    empty = MemoryGalleries()
+    empty = MemoryGalleries(MODEL)
     empty.create(CRAWL)
-    matcher = WebMatcher(empty, ImageClassifier(sessions), KeypointDetector(sessions))
+    matcher = WebMatcher(empty, *lookers(sessions))
     picture = Picture(np.array(opened(photos, "cat")), 600, 400)
-    classes = ImageClasses(np.zeros(1000, np.float32), np.ones(1280, np.float32))
-    assert matcher.recognise(picture, Signals([classes]), MINE) == WebMatches()
+    embedding = Embedding(MODEL, np.ones(1280, np.float32))
+    assert matcher.recognise(picture, Signals([embedding]), MINE) == WebMatches()
     assert sessions.runs() == {}
 
 
 def test_local_features_of_another_version_are_passed_over(sessions, galleries, photos, caplog):
-    broken = MemoryGalleries()
+    broken = MemoryGalleries(MODEL)
     broken.create(CRAWL)
     for entry in galleries.entries(CRAWL):
         held = [
@@ -218,11 +226,11 @@ def test_local_features_of_another_version_are_passed_over(sessions, galleries, 
             for _, reference in galleries.references(CRAWL, entry.key)
         ]
         broken.put(CRAWL, [(entry, held)])
-    classifier = ImageClassifier(sessions)
-    matcher = WebMatcher(broken, classifier, KeypointDetector(sessions))
+    embedder, keypoints = lookers(sessions)
+    matcher = WebMatcher(broken, embedder, keypoints)
     pixels = np.array(opened(photos, "cat"))
     picture = Picture(pixels, pixels.shape[1], pixels.shape[0])
-    found = matcher.recognise(picture, Signals(classifier.detect([picture])), MINE)
+    found = matcher.recognise(picture, Signals(embedder.embed([picture])), MINE)
     assert (found.full, found.partial) == ((), ())
     assert urls(found.similar) == [url("cat")]
     assert "add the image again" in caplog.text

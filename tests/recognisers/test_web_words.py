@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tapetum.gallery import Mention
 from tapetum.recognisers.web_words import Words, entities
+from tapetum.signals.web import Mention
 
 
 def page(title: str, alt: str = "", caption: str = "", language: str = "en") -> Mention:

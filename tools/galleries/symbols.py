@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 
 from tapetum.detectors.glyphs import projected, rooted
-from tapetum.gallery.matching.local_features import LocalFeatures
+from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.shipped import brands, glyphs
 from tapetum.imaging.drawing import rendered
+from tapetum.signals.keypoints import LocalFeatures
 
 LICENCES = {None, "CC0-1.0", "MIT", "Apache-2.0", "BSD-3-Clause", "MPL-2.0", "Unlicense"}
 #: Keypoints: icons with fewer are left out; the best ones are kept.
@@ -57,7 +58,7 @@ def main() -> None:
     basis = _basis(np.concatenate([some[:200] for some in described]))
     size = (INSIDE + 2 * glyphs.MARGIN, INSIDE + 2 * glyphs.MARGIN)
     blobs = [
-        np.frombuffer(LocalFeatures(p, projected(d, basis), size).packed(MOST), np.uint8)
+        np.frombuffer(packed(LocalFeatures(p, projected(d, basis), size), MOST), np.uint8)
         for p, d in zip(points, described, strict=True)
     ]
     target = Path(glyphs.__file__).with_name("symbols.npz")

@@ -19,14 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tapetum.detectors.classes import ImageClassifier
+from tapetum.detectors import Embedder
 from tapetum.errors import ImageError
 from tapetum.gallery import unit
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
-from tapetum.recognisers.references import embedding_model
+from tapetum.signals.embedding import Embedding
 
 RESOURCES = ("categorization", "lang", "erase", "explore_world_animals", "explore_farm_animals",
              "explore_world_music", "paintings", "details", "babyshapes", "chronos")  # fmt: skip
@@ -80,9 +81,8 @@ def views(picture: Picture) -> Iterator[Picture]:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    manifest = Manifest.packaged()
-    classifier = ImageClassifier(Sessions(manifest))
-    found = []
+    embedder: Embedder = packs.maker_of(Embedding, Sessions(Manifest.packaged()))
+    embeddings = []
     for name in RESOURCES:
         for path, content in sorted(unpacked((folder / f"{name}.rcc").read_bytes())):
             if not path.endswith(SUFFIXES) or any(part in path for part in LEFT_OUT):
@@ -92,14 +92,14 @@ def main() -> None:
             except ImageError:
                 continue
             if min(picture.width, picture.height) >= SMALLEST:
-                looked = classifier.detect(list(views(picture)))
-                found += [unit(one.embedding) for one in looked]
-        print(f"{name}: {len(found)}", flush=True)
-    rows = np.stack(found).astype(np.float32)
+                looked = embedder.embed(list(views(picture)))
+                embeddings += [unit(embedding.vector) for embedding in looked]
+        print(f"{name}: {len(embeddings)}", flush=True)
+    rows = np.stack(embeddings).astype(np.float32)
     largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-6)
     file = io.BytesIO()
     levels = np.round(rows / largest * LEVELS).astype(np.int8)
-    np.savez_compressed(file, levels=levels, model=embedding_model(manifest))
+    np.savez_compressed(file, levels=levels, model=embedder.model.name)
     TARGET.write_bytes(file.getvalue())
     print(f"{len(rows)} embeddings, {TARGET.stat().st_size:,} bytes")
 

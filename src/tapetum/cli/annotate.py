@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 OPERATIONS_AHEAD = 2
 _POLL_SECONDS = 0.05
 _SETTINGS = (
-    "workers", "precision", "data_dir", "buckets", "web_fetch", "web_hosts", "gallery_store",
-    "shipped", "log_level",
+    "workers", "pack", "providers", "arena", "precision", "data_dir", "buckets", "web_fetch",
+    "web_hosts", "gallery_store", "shipped", "log_level",
 )  # fmt: skip
 
 

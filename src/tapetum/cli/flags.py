@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tapetum.errors import SettingsError
 from tapetum.settings import Settings, resolve, rows, switched
@@ -28,12 +29,22 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
             group.add_argument(
                 flag, dest=name, nargs="?", const=True, type=_switch, metavar="on|off", help=shown
             )
+        elif name == "pack":
+            group.add_argument(flag, dest=name, action=_Joined, metavar="[SIGNAL=]NAME", help=shown)
         else:
             metavar = cast.__name__.upper()
             group.add_argument(flag, dest=name, type=cast, metavar=metavar, help=shown)
     group.add_argument(
         "--settings", type=Path, metavar="FILE", help="settings file in TOML (docs/settings.md)"
     )
+
+
+class _Joined(argparse.Action):
+    """A flag that may be repeated; its values are joined by commas."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is None else f"{before},{values}")
 
 
 def _switch(text: str) -> bool:

@@ -16,12 +16,10 @@ from tapetum.cli.flags import add_settings, settings_of
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import EVERYONE, Galleries, Gallery, Kind
 from tapetum.gallery.ingest import Report
-from tapetum.models.manifest import Manifest
-from tapetum.models.session import Sessions
 from tapetum.recognisers.administration import GalleryAdministration, faults, items_of
 from tapetum.recognisers.explain import Explainer
-from tapetum.recognisers.references import embedding_model
-from tapetum.wiring import own_galleries, with_shipped
+from tapetum.recognisers.references import ReferenceMaker
+from tapetum.wiring import embedding_model, gallery_makers, own_galleries, with_shipped
 
 _WIDE = 1000
 _SHOWN = 1000  # entries of a gallery that are listed
@@ -82,7 +80,7 @@ def _command(what: Any, name: str, run: Any, help: str) -> argparse.ArgumentPars
     one: argparse.ArgumentParser = what.add_parser(name, help=help, description=help.capitalize())
     one.add_argument("--of", default=EVERYONE, metavar="PROJECT", dest="owner",
                      help="the project that owns the gallery (default: everyone's)")  # fmt: skip
-    add_settings(one, ("data_dir", "gallery_store", "workers"))
+    add_settings(one, ("data_dir", "gallery_store", "workers", "pack", "providers"))
     one.set_defaults(run=run)
     return one
 
@@ -100,8 +98,9 @@ def _add(options: argparse.Namespace) -> int:
     with closing(own_galleries(settings)) as galleries:
         gallery = galleries.find(options.owner, options.name)
         items = items_of(options.paths, gallery.kind, options.base, options.images, options.labels)
-        curator = GalleryAdministration(galleries, settings.worker_count)
-        ingest = curator.ingest(gallery, options.background)
+        maker = ReferenceMaker(*gallery_makers(settings))
+        administration = GalleryAdministration(galleries, maker, settings.worker_count)
+        ingest = administration.ingest(gallery, options.background)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -221,9 +220,9 @@ def _test(options: argparse.Namespace) -> int:
         seen = galleries.visible(options.owner)
         if options.name is not None:
             seen = [galleries.find(options.owner, options.name)]
-        trial = Explainer(galleries, Sessions(Manifest.packaged()))
-        picture = trial.opened(content)
-        candidates = trial.candidates(picture, seen)
+        explainer = Explainer(galleries, *gallery_makers(settings))
+        picture = explainer.opened(content)
+        candidates = explainer.candidates(picture, seen)
     table = Table("gallery", "entry", "similarity", "above background", "inliers", "PDQ bits")
     for one in candidates:
         above = "" if one.score is None else f"{one.score:.2f}"
@@ -233,7 +232,7 @@ def _test(options: argparse.Namespace) -> int:
         )  # fmt: skip
     _console().print(table)
     if options.draw is not None and candidates:
-        options.draw.write_bytes(trial.drawing(picture, candidates[0]))
+        options.draw.write_bytes(explainer.drawing(picture, candidates[0]))
         _console().print(f"Drew {options.draw}.", markup=False)
     return ExitCode.OK
 
@@ -241,7 +240,7 @@ def _test(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     """Exit code 1 when something is wrong."""
     settings = settings_of(options)
-    model = embedding_model(Manifest.packaged())
+    model = embedding_model(settings)
     found = 0
     with closing(own_galleries(settings)) as galleries:
         for line in galleries.damage():

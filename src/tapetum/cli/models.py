@@ -1,4 +1,5 @@
-"""``tapetum models``: the weights, where they come from, and whether they are intact."""
+"""``tapetum models``: the packs that make signals, and the weights: where they come from, and
+whether they are intact."""
 
 from __future__ import annotations
 
@@ -19,20 +20,22 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "models",
-        help="list the weights that ship",
-        description="List every weight file: what it is for, its version, source, licence and "
-        "hash, and whether the file at hand is the one in the manifest.",
+        help="list the packs and weights that ship",
+        description="List the packs and what each makes, and every weight file: what it is for, "
+        "its version, source, licence and hash, and whether the file at hand is the one in the "
+        "manifest.",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the manifest; exit code 1 when a file is missing or not the manifest's."""
+    manifest = Manifest.packaged()
     table = Table(show_lines=True)
     for heading in ("name", "what for", "file", "source", "licence", "sha256", "state"):
         table.add_column(heading, overflow="fold")
     problems = []
-    for weight in Manifest.packaged():
+    for weight in manifest:
         try:
             state = f"ok, {len(weight.content()) / 1e6:.1f} MB"
         except ModelError as error:
@@ -45,7 +48,15 @@ def run(options: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:  # a line per row, for grep
         console = Console(width=_WIDE)
+    console.print(_packs(manifest))
     console.print(table)
     for problem in problems:
         console.print(problem, style="red", markup=False, soft_wrap=True)
     return ExitCode.FAILED if problems else ExitCode.OK
+
+
+def _packs(manifest: Manifest) -> Table:
+    table = Table("pack", "signal", "made by", "with")
+    for row in manifest.packs:
+        table.add_row(row.name, row.signal, row.detector, ", ".join(row.weights) or "no network")
+    return table

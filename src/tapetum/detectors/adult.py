@@ -29,7 +29,8 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class AdultScores:
-    """What two networks say of the whole picture, each value 0..1.
+    """What two networks say of the whole picture, each value 0..1: for the detector that makes
+    `Safety` of it.
 
     ``open_nsfw``: probability that the picture is not safe for work. ``drawing``, ``hentai``,
     ``neutral``, ``porn``, ``sexy``: the five classes of nsfwjs; they add to 1.

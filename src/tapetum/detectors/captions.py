@@ -9,41 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapetum.detectors.text.lines import LineFinder
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
+from tapetum.signals.captions import Captions
 from tapetum.signals.context import RequestContext
 
+#: Of the copy. At 320 pixels on the long side a typewritten page and two dark screens of the
+#: development set showed no lines at all.
 MOST_PIXELS = 384 * 288
-"""Of the copy. At 320 pixels on the long side a typewritten page and two dark screens of the
-development set showed no lines at all."""
-
+#: Of the copy: a strip keeps letters.
 LONGEST_SIDE = 1024
-"""Of the copy: a strip keeps letters."""
-
+#: Of the picture's height: fur, foliage and façades look like a "line" of half the picture.
 TALLEST = 0.2
-"""Of the picture's height: fur, foliage and façades are found as one "line" of half the picture."""
-
+#: A picture so many times as wide as high may be one line of text, as high as itself.
 STRIP = 3.0
-"""A picture so many times as wide as high may be one line of text, as high as itself."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Captions:
-    """Lines of lettering in reading order from the top, as seen at low resolution.
-
-    ``quads``: ``float32[n, 4, 2]``, corners x, y in pixels of the full-size upright image:
-    top-left, top-right, bottom-right, bottom-left; may reach outside. ``share``: 0..1, the area of
-    all lines together over the picture's.
-    """
-
-    quads: NDArray[np.float32]
-    share: float
 
 
 class CaptionDetector:
@@ -82,13 +65,13 @@ class CaptionDetector:
         ]
         if not quads:
             return Captions(np.zeros((0, 4, 2), dtype=np.float32), 0.0)
-        found = np.stack(quads)
-        x, y = found.mean(axis=1).T
-        found = found[np.lexsort((x, y))]
-        along, across = (found[:, 1] - found[:, 0]), (found[:, 3] - found[:, 0])
+        lines = np.stack(quads)
+        x, y = lines.mean(axis=1).T
+        lines = lines[np.lexsort((x, y))]
+        along, across = (lines[:, 1] - lines[:, 0]), (lines[:, 3] - lines[:, 0])
         area = float((np.hypot(*along.T) * np.hypot(*across.T)).sum())
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float32)
-        return Captions(found * scale, min(1.0, area / (columns * rows)))
+        return Captions(lines * scale, min(1.0, area / (columns * rows)))
 
 
 def copy_size(width: int, height: int) -> tuple[int, int]:

@@ -25,7 +25,8 @@ _PADDING = 32  # the recipe leaves this much of a 292-pixel short side outside t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageClasses:
-    """What the whole picture shows.
+    """What the network says of the whole picture: for other detectors, which make `Labels`,
+    `Safety` and `Embedding` of it.
 
     ``logits``: ``float32[1000]``, unnormalised, in ImageNet-1k order (sorted by WordNet id).
     ``embedding``: ``float32[1280]``, the pooled features before the last layer, not normalised;

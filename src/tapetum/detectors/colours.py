@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
+from tapetum.signals.colours import Colour, DominantColours
 from tapetum.signals.context import RequestContext
 
 _PIXELS = 16_000  # of the thumbnail; the service counts on 12,000 to 18,000
@@ -22,33 +22,6 @@ _GREY_WEIGHT = 0.02  # of a pixel without chroma, where the most vivid one weigh
 _VIVID = 100.0  # chroma in Lab units that counts as fully saturated
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Colour:
-    """One dominant colour.
-
-    ``red``, ``green``, ``blue``: 0..255, sRGB mean of its pixels. ``score``: 0..1, the share of
-    attention (see `ColourDetector`). ``pixel_fraction``: 0..1, the exact share of the thumbnail's
-    pixels, a multiple of 1/N.
-    """
-
-    red: int
-    green: int
-    blue: int
-    score: float
-    pixel_fraction: float
-
-
-@dataclass(frozen=True, slots=True)
-class DominantColours:
-    """1 to 10 colours by falling score. Scores and fractions each add to 1.
-
-    ``pixels``: N, the number of pixels of the thumbnail that was counted.
-    """
-
-    colours: tuple[Colour, ...]
-    pixels: int
 
 
 class ColourDetector:

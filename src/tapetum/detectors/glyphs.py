@@ -1,4 +1,4 @@
-"""Symbols: keypoints of flat marks, which a network trained on photographs hardly sees.
+"""Glyphs: keypoints of flat marks, which a network trained on photographs hardly sees.
 
 RootSIFT (Lowe, IJCV 2004; Arandjelović and Zisserman, CVPR 2012), its 128 numbers projected to 64.
 A mark is as often light on dark as dark on light: that turns every gradient around, so the same
@@ -8,35 +8,25 @@ keypoint is described both ways.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.gallery.matching.local_features import CHANNELS, LocalFeatures
+from tapetum.gallery.matching.local_features import CHANNELS
 from tapetum.imaging.picture import Picture
 from tapetum.signals.context import RequestContext
+from tapetum.signals.keypoints import GlyphKeypoints, LocalFeatures
 
+#: Longest side of the copy that is looked at; small pictures are enlarged to it, at most twice.
 SIDE = 960
-"""Longest side of the copy that is looked at; small pictures are enlarged to it, at most twice."""
-
+#: Keypoints kept of one picture, those with the highest contrast.
 MOST = 1000
-"""Keypoints kept of one picture, those with the highest contrast."""
 
 _CONTRAST, _EDGE = 0.03, 15  # of SIFT: 15 instead of 10, because strokes have edges
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GlyphKeypoints:
-    """The keypoints of one picture as they are, and as they would be with light and dark swapped:
-    the same points, other descriptors."""
-
-    plain: LocalFeatures
-    swapped: LocalFeatures
 
 
 class GlyphDetector:

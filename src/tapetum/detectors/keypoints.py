@@ -8,23 +8,22 @@ descriptors. Selection and sampling here are those of the published code, in Num
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.gallery.matching.local_features import CHANNELS, LocalFeatures
+from tapetum.gallery.matching.local_features import CHANNELS
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
 from tapetum.signals.context import RequestContext
+from tapetum.signals.keypoints import Keypoints, LocalFeatures
 
 WEIGHTS = "xfeat"
+#: Longest side of the copy that is looked at, pixels.
 SIDE = 640
-"""Longest side of the copy that is looked at, pixels."""
-
+#: Keypoints kept of one picture, those with the highest scores.
 MOST = 1500
-"""Keypoints kept of one picture, those with the highest scores."""
 
 _CELL = 8  # pixels of the copy per entry of the network's maps
 _MULTIPLE = 32  # both sides of the copy are multiples of this
@@ -35,13 +34,6 @@ _CUBIC = -0.75  # the free number of the cubic kernel that the network's users s
 _FLAT = 1.0  # standard deviation of grey levels below which a picture shows nothing
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Keypoints:
-    """``features``: up to 1500 keypoints by falling score, how likely a place is found again."""
-
-    features: LocalFeatures
 
 
 class KeypointDetector:

@@ -8,23 +8,32 @@ post-processing, with a higher lowest score.
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources.abc import Traversable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tapetum.detectors.calibration import BetaCalibration
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
 from tapetum.signals.context import RequestContext
+from tapetum.signals.objects import LocatedObject, Objects
 
 WEIGHTS = "ssdlite-mobilenet-v2"
-CLASSES = 80  # of COCO
-LIMIT = 100  # boxes of one picture: what COCO's own evaluation counts
-LOWEST_SCORE = 0.02  # below are thousands of boxes, almost none of them right
-SAME_OBJECT = 0.6  # intersection over union above which two boxes of a class are one object
+#: Of COCO.
+CLASSES = 80
+#: Boxes of one picture: what COCO's own evaluation counts.
+LIMIT = 100
+#: Raw score; below are thousands of boxes, almost none of them right.
+LOWEST_SCORE = 0.02
+#: Intersection over union above which two boxes of a class are one object.
+SAME_OBJECT = 0.6
 
 _SIDE = 300  # of the network's input, pixels
 _UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})  # COCO dropped these of its 90
@@ -44,34 +53,68 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Objects:
-    """What was found where, by falling score; at most 100 boxes.
+class Boxes:
+    """What the network says, by falling score; at most `LIMIT` boxes.
 
-    ``boxes``: ``float32[n, 4]``, x0 y0 x1 y1 in pixels of the full-size upright image, inside it,
+    ``corners``: ``float32[n, 4]``, x0 y0 x1 y1 in pixels of the full-size upright image, inside it,
     of positive width and height. ``scores``: ``float32[n]``, 0.02..1, the network's raw sigmoid:
     it ranks, but it is no probability. ``classes``: ``int64[n]``, 0..79, COCO classes in the order
     of their COCO ids (0 person, 1 bicycle, … 79 toothbrush).
     """
 
-    boxes: Floats
+    corners: Floats
     scores: Floats
     classes: Integers
 
 
-_NOTHING = Objects(
-    boxes=np.zeros((0, 4), dtype=np.float32),
+_NOTHING = Boxes(
+    corners=np.zeros((0, 4), dtype=np.float32),
     scores=np.zeros(0, dtype=np.float32),
     classes=np.zeros(0, dtype=np.int64),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """``name``: as Open Images calls it, first letter upper case. ``mid``: its Knowledge Graph
+    id."""
+
+    name: str
+    mid: str
+
+
+def read_names(vocabulary: Traversable) -> tuple[ObjectName, ...]:
+    """The names in a table of ``class,coco,name,mid``, in the order of the classes.
+
+    ``tables/coco_objects.csv`` names each COCO class by the boxable class of Open Images that
+    means the same (its MIDs are among the 601 shipped in the packages tensorflow-datasets and
+    mmdet, both Apache-2.0). Where none is quite the same the nearest stands in: cow is Cattle,
+    cup is Coffee cup, sports ball is Ball, dining table is Table, potted plant is Houseplant.
+    """
+    rows = csv.DictReader(vocabulary.read_text(encoding="utf-8").splitlines())
+    return tuple(ObjectName(row["name"], row["mid"]) for row in rows)
+
+
 class ObjectDetector:
-    """Makes `Objects` with the manifest's ``ssdlite-mobilenet-v2``."""
+    """Makes `Objects` with the manifest's ``ssdlite-mobilenet-v2``.
+
+    ``vocabulary``: the file of `read_names`. ``calibration``: of `BetaCalibration`, from raw scores
+    to probabilities.
+    """
 
     signal = Objects
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(
+        self, sessions: Sessions, vocabulary: Traversable, calibration: Mapping[str, float]
+    ) -> None:
         self._sessions = sessions
+        self._vocabulary = vocabulary
+        self._calibration = BetaCalibration(**calibration)
+
+    @cached_property
+    def _names(self) -> tuple[ObjectName, ...]:
+        # On first use: a server that is never asked for objects reads no table.
+        return read_names(self._vocabulary)
 
     def max_side(self, width: int, height: int) -> int:
         """The longest side at which the short side is still 300 pixels."""
@@ -88,16 +131,28 @@ class ObjectDetector:
         objects; the network is not asked. Raises `tapetum.errors.ModelError` when the weights are
         missing or not the manifest's.
         """
-        return [self._find(picture) for picture in pictures]
+        return [self._named(self.boxes(picture)) for picture in pictures]
 
-    def _find(self, picture: Picture) -> Objects:
+    def _named(self, boxes: Boxes) -> Objects:
+        probabilities = self._calibration.probability(boxes.scores).tolist()
+        things = [
+            LocatedObject(self._names[kind].name, self._names[kind].mid, probability, tuple(box))
+            for kind, probability, box in zip(
+                boxes.classes.tolist(), probabilities, boxes.corners.tolist(), strict=True
+            )
+        ]
+        things.sort(key=lambda thing: (-thing.probability, thing.name, thing.box))
+        return Objects(tuple(things))
+
+    def boxes(self, picture: Picture) -> Boxes:
+        """What the network says of ``picture``, before names and probabilities."""
         if min(picture.width, picture.height) < _LEAST_SIDE:
             return _NOTHING
         session = self._sessions.load(WEIGHTS)
         outputs = dict(zip(session.outputs, session.run(network_input(picture)), strict=True))
         boxes, scores, classes = chosen(outputs["boxes"][0, :, 0], outputs["scores"][0])
         size = np.array([picture.width, picture.height] * 2, dtype=np.float32)
-        return Objects(boxes * size, scores, classes)
+        return Boxes(boxes * size, scores, classes)
 
 
 def network_input(picture: Picture) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
 from tapetum.signals.context import RequestContext
+from tapetum.signals.photo_statistics import PhotoStatistics
 
 _SIDE = 320  # longest side of the small copy that is measured
 _PARTS = 8  # along each side, of the coarse copy
@@ -18,23 +18,6 @@ _SAME = 2  # levels of 255 by which neighbours may differ and still be one flat 
 _FAINT = 1.0  # levels of 255: a picture that varies less is all one colour
 
 Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoStatistics:
-    """Two shares, 0..1, of a small copy of the whole picture.
-
-    ``flatness``: the share of pixels that differ from their neighbours by at most two levels of
-    255. A drawn screen or chart is near 1; a photograph is mostly below 0.5 for its grain.
-
-    ``composition``: how much of the picture's variation is left when it is seen as 8×8 squares.
-    A photograph of something has light and dark parts (0.4 and more on some 500 photographs);
-    noise, stripes and the letters of a page are the same everywhere (0.0 to 0.3). It is 0 where
-    all is one colour.
-    """
-
-    flatness: float
-    composition: float
 
 
 class PhotoStatisticsDetector:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from tapetum.imaging.picture import Picture
 from tapetum.signals.context import RequestContext
+from tapetum.signals.saliency import Saliency
 
 _SIDE = 160  # longest side of the map
 _SPECTRUM = 64  # side of the square that is transformed, as in the paper
@@ -19,15 +19,6 @@ _FAINT = 4.0  # amplitudes below this are rounding, not structure (64² pixels, 
 _FLAT = 0.05  # a channel whose standard deviation is below this (Lab units) says nothing
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Saliency:
-    """``importance``: ``float32[h, w]``, longest side at most 160, in the shape of the picture;
-    non-negative, sums to 1. Each entry is the importance of that part of the whole picture.
-    """
-
-    importance: NDArray[np.float32]
 
 
 class SaliencyDetector:

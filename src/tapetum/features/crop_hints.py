@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces.detector import Faces
-from tapetum.detectors.objects import Objects
-from tapetum.detectors.saliency import Saliency
 from tapetum.errors import InvalidImageParameter
 from tapetum.features import Ask
 from tapetum.features.importance import importance
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.faces import Faces
+from tapetum.signals.objects import Objects
+from tapetum.signals.saliency import Saliency
 
 CROP_HINTS = 9  # Feature.Type
 _MOST_RATIOS = 16  # the API ignores further ones

@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tapetum.detectors.faces.attributes import EXPRESSIONS
-from tapetum.detectors.faces.detector import Face, Faces
 from tapetum.features import Ask
 from tapetum.features.likelihood import Cuts, likelihood
 from tapetum.signals import Signals
+from tapetum.signals.faces import Face, Faces, Place
+from tapetum.signals.quads import Box
 
 FACE_DETECTION = 1  # Feature.Type
-LEFT_EYE, RIGHT_EYE = 1, 2  # FaceAnnotation.Landmark.Type
+#: Names of FaceAnnotation.Landmark.Type.
+LEFT_EYE, RIGHT_EYE = "LEFT_EYE", "RIGHT_EYE"
 
+#: Likelihood → the expression whose probability is cut, and where. Chosen on one half of the
+#: development set (138 faces, five expressions as often) for a precision of at least 0.70 from
+#: POSSIBLE, 0.75 from LIKELY and 0.86 from VERY_LIKELY. On the other half precision/recall are, in
+#: the same order: joy 0.81/0.93, 0.86/0.93, 1.00/0.74; sorrow 0.81/0.48, 0.86/0.44, 1.00/0.33;
+#: anger 0.80/0.59, 1.00/0.44, 1.00/0.30; surprise 0.80/0.59, 0.86/0.44, 0.90/0.33. Where most faces
+#: are neutral or happy, as in most photographs, precision of the other three is lower.
 EXPRESSION_CUTS: dict[str, tuple[str, Cuts]] = {
     "joy": ("happy", (0.05, 0.2, 0.5, 0.95)),
     "sorrow": ("sad", (0.1, 0.4, 0.7, 0.98)),
     "anger": ("angry", (0.1, 0.4, 0.8, 0.98)),
     "surprise": ("surprised", (0.1, 0.4, 0.7, 0.95)),
 }
-"""Likelihood → the expression whose probability is cut, and where. Chosen on one half of the
-development set (138 faces, five expressions as often) for a precision of at least 0.70 from
-POSSIBLE, 0.75 from LIKELY and 0.86 from VERY_LIKELY. On the other half precision/recall are, in the
-same order: joy 0.81/0.93, 0.86/0.93, 1.00/0.74; sorrow 0.81/0.48, 0.86/0.44, 1.00/0.33; anger
-0.80/0.59, 1.00/0.44, 1.00/0.30; surprise 0.80/0.59, 0.86/0.44, 0.90/0.33. Where most faces are
-neutral or happy, as in most photographs, precision of the other three is lower."""
+#: Chosen on the portraits they are measured on. Of 274 development portraits under 1 % fall below
+#: the first. Of copies blurred by a Gaussian of 2 % of the face's width 95 % fall below the second,
+#: of 4 % below the third.
 SHARPNESS_CUTS: Cuts = (0.012, 0.009, 0.006, 0.0035)
-"""Chosen on the portraits they are measured on. Of 274 development portraits under 1 % fall below
-the first. Of copies blurred by a Gaussian of 2 % of the face's width 95 % fall below the second, of
-4 % below the third."""
+#: From POSSIBLE on they lie below the first percentile of the development portraits (54 of 255): a
+#: dark skin in daylight is not under-exposed. Tried on portraits darkened by multiplication only.
 LUMA_CUTS: Cuts = (60.0, 45.0, 35.0, 25.0)
-"""From POSSIBLE on they lie below the first percentile of the development portraits (54 of 255): a
-dark skin in daylight is not under-exposed. Tried on portraits darkened by multiplication only."""
+#: Weak, and chosen on the faces they are measured on: a classifier of whole pictures looks at the
+#: head. Of 177 development faces labelled by eye (45 wear something) precision/recall are 0.64/0.60
+#: from POSSIBLE, 0.80/0.27 from LIKELY, 0.88/0.16 from VERY_LIKELY. Hoods, head scarves and caps
+#: seen from the front are missed.
 HEADWEAR_CUTS: Cuts = (0.02, 0.04, 0.08, 0.15)
-"""Weak, and chosen on the faces they are measured on: a classifier of whole pictures looks at the
-head. Of 177 development faces labelled by eye (45 wear something) precision/recall are 0.64/0.60
-from POSSIBLE, 0.80/0.27 from LIKELY, 0.88/0.16 from VERY_LIKELY. Hoods, head scarves and caps seen
-from the front are missed."""
 
 _SURE = 0.5  # landmarking confidence below which the skin box is taken from the detector's box
 
@@ -53,17 +50,6 @@ _SIDE = 2.6  # of the skin box, in distances between the eyes
 _BELOW = 0.3  # its centre is this much below the eyes, in the same unit
 _BEHIND = 0.4  # and behind them, which shows on a face that looks aside
 _PADDING = (0.13, 0.36, 0.13, 0.11)  # of the head box: left, top, right, bottom; skin box is 1
-
-Box = tuple[float, float, float, float]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Landmark:
-    """``type``: ``FaceAnnotation.Landmark.Type``; ``points``: the mesh points it is the mean of."""
-
-    type: int
-    points: tuple[int, ...]
 
 
 class FaceDetection:
@@ -78,19 +64,18 @@ class FaceDetection:
         Angles are degrees. Boxes are clipped to the image, landmarks are not; their z is depth
         in pixels from the left eye, smaller is nearer. Unset when there is no face.
         """
-        found = sorted(signals.of(Faces).faces, key=lambda face: -face.confidence)
-        for face in found[: ask.max_results]:
+        for face in signals.of(Faces).faces[: ask.max_results]:
             _annotate(ask, face, response.face_annotations.add())
 
 
 def _annotate(ask: Ask, face: Face, annotation: Any) -> None:
-    positions = landmarks(face.mesh)
     is_sure = face.landmark_confidence >= _SURE
-    skin = skin_box(positions, face.roll, face.pan) if is_sure else square_around(face.box)
+    skin = skin_box(face.landmarks, face.roll, face.pan) if is_sure else square_around(face.box)
     _add_box(annotation.bounding_poly, head_box(skin), ask)
     _add_box(annotation.fd_bounding_poly, skin, ask)
-    for kind, (x, y, z) in positions.items():
-        annotation.landmarks.add(type_=kind, position={"x": x, "y": y, "z": z})
+    depth = face.landmarks[LEFT_EYE][2]
+    for kind, (x, y, z) in face.landmarks.items():
+        annotation.landmarks.add(type_=kind, position={"x": x, "y": y, "z": z - depth})
     annotation.roll_angle = face.roll
     annotation.pan_angle = face.pan
     annotation.tilt_angle = face.tilt
@@ -102,30 +87,18 @@ def _annotate(ask: Ask, face: Face, annotation: Any) -> None:
 
 def likelihoods(face: Face) -> dict[str, int]:
     """``Likelihood`` numbers, 1 to 5, by the name before ``_likelihood`` in the message."""
-    expression = dict(zip(EXPRESSIONS, face.expression.tolist(), strict=True))
-    found = {name: likelihood(expression[of], cuts) for name, (of, cuts) in EXPRESSION_CUTS.items()}
-    found["under_exposed"] = likelihood(face.luma, LUMA_CUTS)
-    found["blurred"] = likelihood(face.sharpness, SHARPNESS_CUTS)
-    found["headwear"] = likelihood(face.headwear, HEADWEAR_CUTS)
-    return found
-
-
-def landmarks(mesh: Floats) -> dict[int, tuple[float, float, float]]:
-    """x, y, z of the 34 landmarks by type, in the order of their numbers.
-
-    ``mesh``: ``468×3``. All types but the two pupils, as the service answers; z counts from
-    LEFT_EYE.
-    """
-    places = {row.type: mesh[list(row.points)].mean(axis=0) for row in _table()}
-    depth = float(places[LEFT_EYE][2])
-    return {
-        kind: (float(place[0]), float(place[1]), float(place[2]) - depth)
-        for kind, place in places.items()
+    told = {
+        name: likelihood(face.expressions[expression], cuts)
+        for name, (expression, cuts) in EXPRESSION_CUTS.items()
     }
+    told["under_exposed"] = likelihood(face.luma, LUMA_CUTS)
+    told["blurred"] = likelihood(face.sharpness, SHARPNESS_CUTS)
+    told["headwear"] = likelihood(face.headwear, HEADWEAR_CUTS)
+    return told
 
 
-def skin_box(positions: dict[int, tuple[float, float, float]], roll: float, pan: float) -> Box:
-    """``fd_bounding_poly``: the square around the skin of a face, from its `landmarks`."""
+def skin_box(positions: Mapping[str, Place], roll: float, pan: float) -> Box:
+    """``fd_bounding_poly``: the square around the skin of a face, from its landmarks."""
     left, right = np.array(positions[LEFT_EYE]), np.array(positions[RIGHT_EYE])
     between = float(np.linalg.norm(right - left))  # in space: also right for a profile
     turn = math.radians(roll)
@@ -150,13 +123,6 @@ def head_box(skin: Box) -> Box:
     side = x1 - x0
     left, top, right, bottom = (side * part for part in _PADDING)
     return x0 - left, y0 - top, x1 + right, y1 + bottom
-
-
-@cache
-def _table() -> tuple[_Landmark, ...]:
-    path = files("tapetum.features").joinpath("tables/mesh_landmarks.json")
-    rows = json.loads(path.read_text(encoding="utf-8"))["landmarks"]
-    return tuple(_Landmark(row["type"], tuple(row["points"])) for row in rows)
 
 
 def _add_box(poly: Any, box: Box, ask: Ask) -> None:

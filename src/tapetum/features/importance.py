@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.captions import Captions
-from tapetum.detectors.faces.detector import Faces
-from tapetum.detectors.objects import Objects
-from tapetum.detectors.saliency import Saliency
-from tapetum.features.objects import CALIBRATION, LOWEST_SCORE
+from tapetum.features.objects import LOWEST_SCORE
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.faces import Faces
+from tapetum.signals.objects import Objects
+from tapetum.signals.quads import Box
+from tapetum.signals.saliency import Saliency
 
 #: What each kind weighs when it is there. People look at faces first (Cerf et al., "Predicting
 #: human gaze using low-level saliency combined with face detection", NIPS 2007).
@@ -21,7 +22,6 @@ SALIENCY, OBJECTS, TEXT, FACES = 1.0, 1.0, 1.0, 3.0
 #: gives up the last hundredth of importance still does not cut the face.
 FACE_MARGIN = 0.15
 
-Box = tuple[float, float, float, float]
 Floats = NDArray[np.float64]
 
 
@@ -37,11 +37,9 @@ def importance(signals: Signals, width: int, height: int) -> Floats:
     faces = signals.of(Faces).faces
     grown = [_grown(face.box) for face in faces]
     total += FACES * _boxes(grown, [face.confidence for face in faces], total.shape, width, height)
-    found = signals.of(Objects)
-    scores = CALIBRATION.probability(found.scores)
-    sure = np.flatnonzero(scores >= LOWEST_SCORE).tolist()
-    boxes: list[Box] = [tuple(found.boxes[k].tolist()) for k in sure]
-    total += OBJECTS * _boxes(boxes, scores[sure].tolist(), total.shape, width, height)
+    things = signals.of(Objects).likely(LOWEST_SCORE)
+    boxes, sure = [thing.box for thing in things], [thing.probability for thing in things]
+    total += OBJECTS * _boxes(boxes, sure, total.shape, width, height)
     quads = signals.of(Captions).quads
     lines = [_around(quad) for quad in quads]
     total += TEXT * _boxes(lines, [1.0] * len(lines), total.shape, width, height)

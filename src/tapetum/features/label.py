@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
-from tapetum.detectors.captions import Captions
-from tapetum.detectors.classes import ImageClasses
-from tapetum.detectors.faces.quick_faces import QuickFaces
-from tapetum.detectors.objects import Objects
-from tapetum.detectors.photo_statistics import PhotoStatistics
 from tapetum.features import Ask
 from tapetum.features.label_chains import LOWEST_SCORE, broadest, reward, told
-from tapetum.features.objects import FoundObject, ObjectVocabulary
-from tapetum.features.vocabulary import LabelCandidate, Vocabulary
 from tapetum.signals import Signals
+from tapetum.signals.captions import Captions
+from tapetum.signals.labels import Label, Labels, Word
+from tapetum.signals.objects import LocatedObject, Objects
+from tapetum.signals.photo_statistics import PhotoStatistics
+from tapetum.signals.quick_faces import QuickFaces
 
 LABEL_DETECTION = 4  # Feature.Type
 
@@ -24,43 +21,43 @@ LABEL_DETECTION = 4  # Feature.Type
 # photographs do. They were set with the whole development set in view, so other pictures judge
 # them; ``bench/quality/labels.py`` tells what they catch and cost.
 
+#: So many lines on so much of the picture are a page of text, not a picture of something.
 PAGE_LINES, PAGE_SHARE = 10, 0.2
-"""So many lines on so much of the picture are a page of text, not a picture of something."""
 
+#: `PhotoStatistics.composition` of a picture of something. Photographs begin at 0.4.
 COMPOSED = 0.3
-"""`PhotoStatistics.composition` of a picture of something. Photographs begin at 0.4."""
 
+#: Pixels: a picture with a shorter side shows nothing that can be named.
 SMALLEST = 16
-"""Pixels: a picture with a shorter side shows nothing that can be named."""
 
+#: Above this `PhotoStatistics.flatness` a picture is a screen, chart or drawing. Photographs end at
+#: 0.8.
 DRAWN = 0.9
-"""Above this `PhotoStatistics.flatness` a picture is a screen, chart or drawing. Photographs end at
-0.8."""
 
+#: A face of this share of the longest side is what the picture is about.
 PORTRAIT = 0.35
-"""A face of this share of the longest side is what the picture is about."""
 
+#: The classes know neither drawings nor portraits, and see toilets in the former and academic gowns
+#: or neck braces in the latter. There they, and objects in drawings, must be this sure.
 STRANGE_EVIDENCE = 0.9
-"""The classes know neither drawings nor portraits, and see toilets in the former and academic
-gowns or neck braces in the latter. There they, and objects in drawings, must be this sure."""
 
+#: An object on more than `MAIN` of the picture is what the classifier looks at too. Where that is
+#: at least `SURE` of some narrow word and all but rules out the object's, the object detector has
+#: mistaken the same thing: it knows 80 classes, and a sheepdog becomes a sheep.
 SURE, MAIN, RULED_OUT = 0.8, 0.4, 0.05
-"""An object on more than `MAIN` of the picture is what the classifier looks at too. Where that is
-at least `SURE` of some narrow word and all but rules out the object's, the object detector has
-mistaken the same thing: it knows 80 classes, and a sheepdog becomes a sheep."""
 
+#: Unless it is so sure of a thing of another kind: the car that the cat sits on.
 BESIDE = 0.9
-"""Unless it is so sure of a thing of another kind: the car that the cat sits on."""
 
+#: Objects of one name that cover less of a picture are not what the picture is about.
 NOTEWORTHY = 0.01
-"""Objects of one name that cover less of a picture are not what the picture is about."""
 
+#: Lettering on less of a picture is not what the picture is about.
 LETTERED = 0.05
-"""Lettering on less of a picture is not what the picture is about."""
 
+#: Of `QuickFaces.happy`: on the development set, where one face in five is happy, 85 of 100 such
+#: faces were, and 75 of 100 happy faces are such.
 SMILES = 0.9
-"""Of `QuickFaces.happy`: on the development set, where one face in five is happy, 85 of 100 such
-faces were, and 75 of 100 happy faces are such."""
 
 TEXT = "Text"
 FACE_MID = "/m/0dzct"
@@ -79,24 +76,7 @@ class LabelDetection:
     """
 
     type = LABEL_DETECTION
-    needs = (ImageClasses, Objects, Captions, QuickFaces, PhotoStatistics)
-
-    def __init__(
-        self, vocabulary: Vocabulary | None = None, objects: ObjectVocabulary | None = None
-    ) -> None:
-        self._given = vocabulary
-        self._given_objects = objects
-
-    @cached_property
-    def _vocabulary(self) -> Vocabulary:
-        # On first use: a server that is never asked for labels reads no table.
-        return self._given if self._given is not None else Vocabulary.packaged()
-
-    @cached_property
-    def _objects(self) -> ObjectVocabulary:
-        if self._given_objects is not None:
-            return self._given_objects
-        return ObjectVocabulary.packaged()
+    needs = (Labels, Objects, Captions, QuickFaces, PhotoStatistics)
 
     def describe(self, ask: Ask, signals: Signals, response: Any) -> None:
         """Labels of score 0.5 and more, by falling score, at most ``ask.max_results``.
@@ -107,16 +87,18 @@ class LabelDetection:
         """
         for label in self.labels(ask, signals):
             annotation = response.label_annotations.add(
-                description=label.description, score=label.score, topicality=label.score
+                description=label.word.description,
+                score=label.probability,
+                topicality=label.probability,
             )
-            if label.mid is not None:
-                annotation.mid = label.mid
+            if label.word.mid is not None:
+                annotation.mid = label.word.mid
 
-    def labels(self, ask: Ask, signals: Signals) -> list[LabelCandidate]:
+    def labels(self, ask: Ask, signals: Signals) -> list[Label]:
         """The labels that `describe` tells, best first."""
         return chosen(self._labels(ask, signals), ask.max_results)
 
-    def _labels(self, ask: Ask, signals: Signals) -> Iterator[LabelCandidate]:
+    def _labels(self, ask: Ask, signals: Signals) -> Iterator[Label]:
         captions, statistics = signals.of(Captions), signals.of(PhotoStatistics)
         faces = signals.of(QuickFaces)
         yield from of_lettering(captions)
@@ -125,49 +107,55 @@ class LabelDetection:
         is_speck = min(ask.width, ask.height) < SMALLEST
         if is_speck or is_page(captions) or statistics.composition < COMPOSED:
             return
-        logits = signals.of(ImageClasses).logits
+        labels = signals.of(Labels)
         drawn = statistics.flatness > DRAWN
         strange = drawn or is_portrait(faces, max(ask.width, ask.height))
         lowest = STRANGE_EVIDENCE if strange else LOWEST_SCORE
-        kept = told(self._vocabulary.candidates(logits, lowest), lowest)
+        kept = told(labels.likely(lowest), lowest)
         yield from kept
-        if any(word.description == TEXT for word in kept):
+        if any(label.word.description == TEXT for label in kept):
             return  # a page that the classifier knows by its looks
-        found = self._objects.found(
-            signals.of(Objects), STRANGE_EVIDENCE if drawn else LOWEST_SCORE
-        )
-        if found:  # what the classifier makes of them takes all its words, likely or not
-            words = self._vocabulary.candidates(logits)
-            yield from of_objects(found, ask.width * ask.height, words)
+        things = signals.of(Objects).likely(STRANGE_EVIDENCE if drawn else LOWEST_SCORE)
+        if things:  # what the classifier makes of them takes all its words, likely or not
+            yield from of_objects(things, ask.width * ask.height, labels.likely())
 
 
 def of_objects(
-    found: Sequence[FoundObject], area: int, words: Sequence[LabelCandidate]
-) -> Iterator[LabelCandidate]:
-    """The names of objects ``found``, best first, each with the head of its chain: Car and
-    Vehicle. ``area``: of the picture, pixels; ``words``: what the classifier says, unsorted."""
-    known = {key: word for word in words for key in (word.description.casefold(), word.mid)}
-    surest = max(words, key=lambda word: word.score if word.narrow else 0.0)
+    things: Sequence[LocatedObject], area: int, labels: Sequence[Label]
+) -> Iterator[Label]:
+    """The names of ``things``, best first, each with the head of its chain: Car and Vehicle.
+    ``area``: of the picture, pixels; ``labels``: what the classifier says, unsorted."""
+    known = {
+        key: label
+        for label in labels
+        for key in (label.word.description.casefold(), label.word.mid)
+    }
+    surest = max(labels, key=lambda label: label.probability if label.word.narrow else 0.0)
     covered: dict[str, float] = {}
-    for one in found:
-        x0, y0, x1, y1 = one.box
-        covered[one.name] = covered.get(one.name, 0.0) + (x1 - x0) * (y1 - y0) / area
-    for one in found:  # the first of a name is the best, and counts
-        share = covered.pop(one.name, 0.0)
+    for thing in things:
+        x0, y0, x1, y1 = thing.box
+        covered[thing.name] = covered.get(thing.name, 0.0) + (x1 - x0) * (y1 - y0) / area
+    for thing in things:  # the first of a name is the best, and counts
+        share = covered.pop(thing.name, 0.0)
         if share < NOTEWORTHY:
             continue
-        word = known.get(one.mid) or known.get(one.name.casefold())
-        if word is None or one.mid == PERSON_MID:
-            yield LabelCandidate(one.name, one.mid, one.score, _BITS)
+        label = known.get(thing.mid) or known.get(thing.name.casefold())
+        if label is None or thing.mid == PERSON_MID:
+            yield Label(Word(thing.name, thing.mid or None, _BITS), thing.probability)
             continue
-        head = broadest(word, words)
-        if surest.score >= SURE and share > MAIN and word.score < RULED_OUT:
-            is_same_kind = head is not None and surest.classes <= head.classes
-            if is_same_kind or one.score < BESIDE:
+        head = broadest(label, labels)
+        if surest.probability >= SURE and share > MAIN and label.probability < RULED_OUT:
+            is_same_kind = head is not None and is_kind_of(surest.word, head.word)
+            if is_same_kind or thing.probability < BESIDE:
                 continue
-        yield replace(word, score=one.score)
+        yield replace(label, probability=thing.probability)
         if head is not None:
-            yield replace(head, score=one.score)
+            yield replace(head, probability=thing.probability)
+
+
+def is_kind_of(word: Word, head: Word) -> bool:
+    """Whether ``word`` is ``head`` or below it."""
+    return word.description == head.description or head.description in word.broader
 
 
 def is_portrait(faces: QuickFaces, longest: int) -> bool:
@@ -181,7 +169,7 @@ def is_page(captions: Captions) -> bool:
     return len(captions.quads) >= PAGE_LINES and captions.share >= PAGE_SHARE
 
 
-def of_lettering(captions: Captions) -> Iterator[LabelCandidate]:
+def of_lettering(captions: Captions) -> Iterator[Label]:
     """Text and Font where there is lettering, Document on a page.
 
     The score is our own definition: half, and half of the share that the lines take up, so that
@@ -190,36 +178,38 @@ def of_lettering(captions: Captions) -> Iterator[LabelCandidate]:
     if captions.share < LETTERED:
         return
     score = min(0.95, LOWEST_SCORE + captions.share)
-    yield LabelCandidate(TEXT, None, score, 3.0)
-    yield LabelCandidate("Font", None, max(LOWEST_SCORE, 0.9 * score), 2.0)
+    yield Label(Word(TEXT, None, 3.0), score)
+    yield Label(Word("Font", None, 2.0), max(LOWEST_SCORE, 0.9 * score))
     if is_page(captions):
-        yield LabelCandidate("Document", None, 0.95 * score, 4.0)
+        yield Label(Word("Document", None, 4.0), 0.95 * score)
 
 
-def of_faces(faces: QuickFaces) -> Iterator[LabelCandidate]:
+def of_faces(faces: QuickFaces) -> Iterator[Label]:
     """Person and Human face where a large face is seen, Smile where one smiles."""
-    if not len(faces.scores):
+    if not len(faces.confidences):
         return
-    score = float(faces.scores.max())
-    yield LabelCandidate("Person", PERSON_MID, score, _BITS)
-    yield LabelCandidate("Human face", FACE_MID, score, _BITS)
-    happy = float((faces.happy * faces.scores[: len(faces.happy)]).max())
+    confidence = float(faces.confidences.max())
+    yield Label(Word("Person", PERSON_MID, _BITS), confidence)
+    yield Label(Word("Human face", FACE_MID, _BITS), confidence)
+    happy = float((faces.happy * faces.confidences[: len(faces.happy)]).max())
     if float(faces.happy.max()) >= SMILES and happy >= LOWEST_SCORE:
-        yield LabelCandidate("Smile", None, happy, _BITS)
+        yield Label(Word("Smile", None, _BITS), happy)
 
 
-def chosen(candidates: Iterable[LabelCandidate], limit: int) -> list[LabelCandidate]:
-    """At most ``limit`` candidates of score 0.5 and more, by falling score, ties by name; of
-    several of one name the best.
+def chosen(labels: Iterable[Label], limit: int) -> list[Label]:
+    """At most ``limit`` labels of probability 0.5 and more, by falling probability, ties by name;
+    of several of one name the best.
 
     A broad word is always at least as probable as a narrow one below it, so a limit applied to
-    the score alone would keep "Animal, Cat" and lose "Siamese cat". Who must go is therefore
+    the probability alone would keep "Animal, Cat" and lose "Siamese cat". Who must go is therefore
     decided by `reward`.
     """
-    best: dict[str, LabelCandidate] = {}
-    for candidate in candidates:
-        known = best.get(candidate.description.casefold())
-        if candidate.score >= LOWEST_SCORE and (known is None or candidate.score > known.score):
-            best[candidate.description.casefold()] = candidate
-    likely = sorted(best.values(), key=lambda label: (-reward(label), label.description))
-    return sorted(likely[:limit], key=lambda label: (-label.score, label.description))
+    best: dict[str, Label] = {}
+    for label in labels:
+        name = label.word.description.casefold()
+        known = best.get(name)
+        is_better = known is None or label.probability > known.probability
+        if label.probability >= LOWEST_SCORE and is_better:
+            best[name] = label
+    likely = sorted(best.values(), key=lambda label: (-reward(label), label.word.description))
+    return sorted(likely[:limit], key=lambda label: (-label.probability, label.word.description))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tapetum.features import Ask
-from tapetum.recognisers.logos import Logos
 from tapetum.signals import Signals
+from tapetum.signals.logos import Logos
 
 LOGO_DETECTION = 3  # Feature.Type
 
@@ -20,9 +20,9 @@ class LogoDetection:
     def describe(self, ask: Ask, signals: Signals, response: Any) -> None:
         """At most ``ask.max_results`` logos by falling score; ``mid`` only where a gallery has
         one."""
-        for found in signals.of(Logos).found[: ask.max_results]:
+        for logo in signals.of(Logos).logos[: ask.max_results]:
             annotation = response.logo_annotations.add(
-                mid=found.mid, description=found.name, score=found.score
+                mid=logo.mid, description=logo.name, score=logo.probability
             )
-            for x, y in found.outline:
+            for x, y in logo.outline:
                 annotation.bounding_poly.vertices.add(x=round(x), y=round(y))

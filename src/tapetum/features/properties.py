@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapetum.detectors.colours import DominantColours
 from tapetum.features import Ask
 from tapetum.features.crop_hints import add_hint
 from tapetum.signals import Signals
+from tapetum.signals.colours import DominantColours
 
 IMAGE_PROPERTIES = 7  # Feature.Type
 WHOLE_CONFIDENCE = 0.79999995  # the service's record, a float32 just below 0.8

@@ -14,8 +14,8 @@ from typing import Any
 
 from tapetum.features import Ask
 from tapetum.features.label import LabelDetection
-from tapetum.recognisers.web import WebImage, WebMatches
 from tapetum.signals import Signals
+from tapetum.signals.web import WebImage, WebMatches
 
 WEB_DETECTION = 10  # Feature.Type
 _LABEL_LANGUAGE = "en"
@@ -59,8 +59,8 @@ class WebDetection:
             best = matches.entities[0]
             label, language = best.description, best.language
         else:
-            one = self._labels.labels(replace(ask, max_results=1), signals)
-            label = one[0].description if one else ""
+            best_labels = self._labels.labels(replace(ask, max_results=1), signals)
+            label = best_labels[0].word.description if best_labels else ""
             language = _LABEL_LANGUAGE
         if label:
             web.best_guess_labels.add(label=label.lower(), language_code=language)

@@ -10,7 +10,7 @@ picture and those signals into a signal of its own (`WebMatches`); the feature t
 message and knows nothing of galleries. A recogniser goes through the galleries a project sees::
 
     for gallery in galleries.visible(context.project, Kind.LANDMARK):
-        embedding = unit(signals.of(ImageClasses).embedding)
+        embedding = unit(signals.of(Embedding).vector)
         for near in galleries.nearest(gallery, embedding, 12):
             blobs = galleries.local_features(gallery, [near.reference])
             ...  # verify; then
@@ -31,8 +31,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-#: Numbers of an embedding.
-DIMENSIONS = 1280
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.web import Mention
+
 #: Bytes of a PDQ hash.
 PDQ_BYTES = 32
 #: Keys of a web gallery's entries that are no images but give words an id: what follows is the
@@ -62,20 +63,6 @@ class Gallery:
     name: str
     kind: Kind
     project: str = EVERYONE
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A page that shows a web entry's image. ``language`` is BCP-47; any text may be empty.
-
-    Text is plain, not HTML: whoever prints it escapes it.
-    """
-
-    page_url: str
-    title: str = ""
-    alt: str = ""
-    caption: str = ""
-    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +113,10 @@ class Reference:
 
     ``digest``: SHA-256 of the image file, hex; an entry holds each digest once. ``source``: the
     file's name or URL, for people. ``width``, ``height``: of the upright image, pixels.
-    ``embedding``: ``float16[1280]`` as `unit` makes it, all zero for a picture with nothing in it.
+    ``embedding``: ``float16[n]`` as `unit` makes it, all zero for a picture with nothing in it.
     ``pdq``: 32 bytes, ``pdq_quality`` 0..100 (below 50 the hash says nothing). ``features``: local
-    features, bytes that only the extractor that made them reads; may be empty. ``model``: which
-    weights made the embedding.
+    features, bytes that only the extractor that made them reads; may be empty. ``model``: the
+    name of the `tapetum.signals.embedding.EmbeddingModel` that made the embedding.
     """
 
     digest: str
@@ -180,9 +167,17 @@ class Galleries(Protocol):
     """Where galleries are kept. What ``put`` and ``remove`` have returned from survives the end
     of the process, however it ends (except in the memory implementation).
 
+    Every vector is kept with the name of the model that made it and the number of its dimensions;
+    the galleries are opened for one model, and never compare vectors of others.
+
     Every method that is given a gallery raises `tapetum.errors.GalleryNotFound` when there is no
     such gallery.
     """
+
+    @property
+    def model(self) -> EmbeddingModel:
+        """What makes the embeddings that are compared."""
+        ...
 
     def create(self, gallery: Gallery) -> None:
         """Raises `tapetum.errors.GalleryExists` when the project has one of that name, and
@@ -205,8 +200,10 @@ class Galleries(Protocol):
         """Add entries and reference images, all or none; the number of new reference images.
 
         An entry whose key is there already takes the new data where it is not empty, and adds its
-        mentions. A reference whose digest the entry holds already is left alone. So putting the
-        same again changes nothing.
+        mentions. A reference whose digest the entry holds already, by the same model, is left
+        alone. So putting the same again changes nothing. Raises `tapetum.errors.InvalidGallery`
+        for an embedding that has not the dimensions of ``model`` but says that it is by it, and
+        where the place cannot keep one of so many.
         """
         ...
 
@@ -245,7 +242,11 @@ class Galleries(Protocol):
 
     def nearest(self, gallery: Gallery, embedding: NDArray[np.float16], limit: int) -> list[Near]:
         """The reference images with the most similar embeddings, best first; ``embedding`` is as
-        `unit` makes it, and similarities are exact."""
+        `unit` makes it, and similarities are exact.
+
+        Images that another model looked at are not compared: they wait to be added again. Raises
+        `tapetum.errors.InvalidGallery` for a gallery that has none but those, and for an
+        ``embedding`` that has not the dimensions of ``model``."""
         ...
 
     def copies(

@@ -69,7 +69,7 @@ CREATE TABLE embeddings (
     reference BIGINT PRIMARY KEY REFERENCES reference_images ON DELETE CASCADE,
     gallery BIGINT NOT NULL,
     model TEXT NOT NULL,
-    embedding HALFVEC(1280) NOT NULL
+    embedding HALFVEC({dimensions}) NOT NULL
 );
 
 ALTER TABLE embeddings ALTER COLUMN embedding SET STORAGE PLAIN;

@@ -1,11 +1,12 @@
-"""The manifest: every weight file the project runs, where it came from, and its hash."""
+"""The manifest: every weight file the project runs, where it came from, its hash, and which
+detector makes a signal with it."""
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -70,18 +71,52 @@ class Weight:
         return files(self.package).joinpath(self.file)
 
 
-class Manifest:
-    """The rows of ``manifest.toml`` by name."""
+@dataclass(frozen=True, slots=True)
+class PackRow:
+    """One ``[[pack]]`` row of ``manifest.toml``: how the pack ``name`` makes one signal.
 
-    def __init__(self, weights: Mapping[str, Weight]) -> None:
+    ``signal``: the name of its class. ``detector``: ``module:Class``. ``weights``: names of the
+    weights it runs, none where it runs no network. ``vocabulary``: ``package:path`` of the table
+    that says what the network's answers are called. ``calibration``: numbers that make its scores
+    probabilities. ``dimensions``: of an embedding, 0 of anything else.
+    """
+
+    name: str
+    signal: str
+    detector: str
+    weights: tuple[str, ...] = ()
+    vocabulary: str = ""
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    dimensions: int = 0
+
+
+class Manifest:
+    """The rows of ``manifest.toml``: weights by name, and those of the packs as ``packs``."""
+
+    def __init__(self, weights: Mapping[str, Weight], packs: Iterable[PackRow] = ()) -> None:
         self._weights = dict(weights)
+        self.packs = tuple(packs)
 
     @classmethod
     def packaged(cls) -> Self:
         """The manifest that ships with the package."""
-        text = files("tapetum.models").joinpath("manifest.toml").read_text(encoding="utf-8")
-        rows: list[dict[str, Any]] = tomllib.loads(text)["weight"]
-        return cls({row["name"]: Weight(**row) for row in rows})
+        return cls.of_text(
+            files("tapetum.models").joinpath("manifest.toml").read_text(encoding="utf-8")
+        )
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """The manifest written in TOML. Raises `ModelError` for a pack of unknown weights."""
+        table: dict[str, list[dict[str, Any]]] = tomllib.loads(text)
+        weights = {row["name"]: Weight(**row) for row in table.get("weight", ())}
+        packs = [
+            PackRow(**row | {"weights": tuple(row.get("weights", ()))})
+            for row in table.get("pack", ())
+        ]
+        manifest = cls(weights, packs)
+        for name in (name for pack in packs for name in pack.weights):
+            _ = manifest[name]
+        return manifest
 
     def __getitem__(self, name: str) -> Weight:
         try:

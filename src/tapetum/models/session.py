@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+# ONNX Runtime of 1.29 and later reports to its makers through the network, and writes below the
+# home folder for it, unless this is set before it is imported; nothing it offers later helps.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
 
 from tapetum.errors import SettingsError
 from tapetum.models.manifest import Manifest, Weight
 
 log = logging.getLogger(__name__)
+
+#: What ONNX Runtime calls them.
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
 
 
 class Network(Protocol):
@@ -60,21 +76,30 @@ class Sessions:
 
     ``precision`` is ``full`` (float32 throughout) or ``reduced``: the networks the manifest marks
     as ``reducible`` run in bfloat16 where the processor computes in it, the rest as before, and
-    ``workers`` of them at a time. Raises `SettingsError` when ``reduced`` is asked for and OpenVINO
-    is not installed.
+    ``workers`` of them at a time.
+
+    ``providers``: where networks run, the first choice first (`tapetum.settings.PROVIDERS`); what
+    none of them can compute runs on the processor. ``arena``: ONNX Runtime keeps the memory that a
+    run took for the next one on the processor, which costs memory and saves time.
+
+    Raises `SettingsError` for a provider that is unknown or not installed, and when ``reduced`` is
+    asked for and OpenVINO is not installed.
     """
 
     def __init__(
         self,
         manifest: Manifest,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
+        providers: Sequence[str] = ("cpu",),
         threads: int = 1,
         precision: str = "full",
         workers: int = 1,
+        *,
+        arena: bool = True,
     ) -> None:
-        self._manifest = manifest
-        self._providers = list(providers)
+        self.manifest = manifest
+        self._providers = _installed(providers)
         self._threads = threads
+        self._arena = arena
         self._workers = workers
         self._reduces = precision == "reduced" and _can_reduce()
         self._loaded: dict[str, Session] = {}
@@ -83,20 +108,20 @@ class Sessions:
     def load(self, name: str) -> Session:
         """The session of the weights ``name`` in the manifest.
 
-        Raises `tapetum.errors.ModelError` when the file is missing or not the manifest's.
+        Raises `tapetum.errors.ModelError` when the file is missing or not the manifest's, and
+        `SettingsError` when the first provider is installed but does not start.
         """
         with self._lock:
             session = self._loaded.get(name)
             if session is None:
-                session = Session(self._network(self._manifest[name]))
+                session = Session(self._network(self.manifest[name]))
                 self._loaded[name] = session
             return session
 
-    def preload(self) -> None:
-        """Load every network there is."""
-        for weight in self._manifest:
-            if weight.file.endswith(".onnx"):
-                self.load(weight.name)
+    def preload(self, names: Iterable[str]) -> None:
+        """Load the weights ``names``. Raises as `load` does."""
+        for name in names:
+            self.load(name)
 
     def runs(self) -> dict[str, int]:
         """How often each loaded network ran."""
@@ -108,20 +133,32 @@ class Sessions:
             from tapetum.models.openvino import Bfloat16Network  # noqa: PLC0415 (optional)
 
             return Bfloat16Network(weight.content(), self._threads, self._workers)
-        return _OnnxNetwork(weight.content(), self._providers, self._threads)
+        return _OnnxNetwork(weight, self._providers, self._threads, arena=self._arena)
 
 
 class _OnnxNetwork:
-    """A network on ONNX Runtime."""
+    """A network on ONNX Runtime. It is read from its file, checked before: from bytes, a process
+    would hold them twice while it loads."""
 
-    def __init__(self, content: bytes, providers: Sequence[str], threads: int) -> None:
+    def __init__(
+        self, weight: Weight, providers: Sequence[str], threads: int, *, arena: bool
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(content, options, providers=list(providers))
+        options.enable_cpu_mem_arena = arena
+        self._session = onnxruntime.InferenceSession(
+            weight.checked_path(), options, providers=list(providers)
+        )
+        # A provider whose libraries do not load is left out without a word.
+        if self._session.get_providers()[0] != providers[0]:
+            raise SettingsError(
+                f"{providers[0]} is installed but did not start: see what its libraries need, or "
+                "set providers = cpu."
+            )
         self.inputs: tuple[str, ...] = tuple(node.name for node in self._session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(node.name for node in self._session.get_outputs())
         self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -129,6 +166,18 @@ class _OnnxNetwork:
     def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         feed = dict(zip(self.inputs, inputs, strict=True))
         return [np.asarray(output) for output in self._session.run(None, feed)]
+
+
+def _installed(names: Sequence[str]) -> list[str]:
+    """What ONNX Runtime calls the providers ``names``. Raises `SettingsError` for one it lacks."""
+    available = onnxruntime.get_available_providers()
+    for name in names:
+        if _PROVIDERS.get(name) not in available:
+            known = ", ".join(short for short, long in _PROVIDERS.items() if long in available)
+            raise SettingsError(
+                f"providers: the ONNX Runtime that is installed has no {name!r}; it has {known}."
+            )
+    return [_PROVIDERS[name] for name in names]
 
 
 def _can_reduce() -> bool:

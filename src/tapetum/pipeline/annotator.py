@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from graphlib import TopologicalSorter
 from itertools import islice
 from typing import Any
 
-from tapetum.detectors import Detector
+from tapetum.detectors import Detector, Maker, by_signal
 from tapetum.errors import (
     FeatureNotAvailable,
     FileLost,
@@ -30,7 +29,7 @@ from tapetum.pipeline import fetch, shards
 from tapetum.pipeline.documents import Document, fetched, open_document
 from tapetum.pipeline.image_sources import ImageSource, KnownSource, PageSource, Source
 from tapetum.pipeline.spool import Spool
-from tapetum.recognisers import Recogniser
+from tapetum.recognisers import Recogniser, in_order
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.stores.router import Stores
@@ -84,6 +83,7 @@ class Annotator:
 
     Holds no state of any one task and is used by many threads at once. ``detectors`` and
     ``recognisers`` are run at most once per image each, only those that the asked features need.
+    Raises `ModelError` where two of them make one signal.
     ``principals`` says what the starter of a task or call may read and write, at the time it is
     read and written.
     """
@@ -101,11 +101,11 @@ class Annotator:
         self._stores = stores
         self._decoders = decoders or shared()
         self._principals = principals or Principals({}, asked=False)
-        self._detectors = {detector.signal: detector for detector in detectors}
-        by_signal = {recogniser.signal: recogniser for recogniser in recognisers}
-        order = TopologicalSorter({kind: one.needs for kind, one in by_signal.items()})
-        #: Each after those whose signals it needs.
-        self._recognisers = {k: by_signal[k] for k in order.static_order() if k in by_signal}
+        detectors, recognisers = list(detectors), list(recognisers)
+        makers: list[Maker] = [*detectors, *recognisers]
+        by_signal(makers)  # no two of one signal
+        self._detectors = by_signal(detectors)
+        self._recognisers = by_signal(in_order(recognisers))
         self._features = {feature.type: feature for feature in features}
         self._fetchers = ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch")
         self._spool = Spool()

@@ -7,8 +7,11 @@ a page needs its lines.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
+from typing import Any, Protocol, TypeVar
 
+from tapetum.detectors import Maker, by_signal
 from tapetum.imaging.picture import Picture
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
@@ -41,3 +44,25 @@ class Recogniser(Protocol[S_co]):
         """The signal of ``picture``. The galleries looked into are those that the project of
         ``context`` sees."""
         ...
+
+
+def in_order(recognisers: Iterable[Recogniser[Any]]) -> list[Recogniser[Any]]:
+    """Each after those whose signals it needs. Raises `tapetum.errors.ModelError` for two of one
+    signal."""
+    table = by_signal(recognisers)
+    order = TopologicalSorter({kind: recogniser.needs for kind, recogniser in table.items()})
+    return [table[kind] for kind in order.static_order() if kind in table]
+
+
+def signals_of(
+    picture: Picture, makers: Iterable[Maker], context: RequestContext = NO_CONTEXT
+) -> Signals:
+    """What all ``makers``, detectors and recognisers, say of one picture: for whoever looks at one
+    outside the pipeline."""
+    makers = list(makers)
+    detectors: list[Any] = [maker for maker in makers if not hasattr(maker, "needs")]
+    recognisers: list[Any] = [maker for maker in makers if hasattr(maker, "needs")]
+    signals = Signals(detector.detect([picture], [context])[0] for detector in detectors)
+    for recogniser in in_order(recognisers):
+        signals.add(recogniser.recognise(picture, signals, context))
+    return signals

@@ -18,9 +18,8 @@ from tapetum.gallery.background import Background
 from tapetum.gallery.ingest import Ingest
 from tapetum.gallery.sources import crawls, folders, manifests, sites
 from tapetum.gallery.sources.items import Item, Problem
-from tapetum.models.manifest import Manifest
-from tapetum.models.session import Sessions
-from tapetum.recognisers.references import ReferenceMaker, embedding_model
+from tapetum.recognisers.references import ReferenceMaker
+from tapetum.signals.embedding import EmbeddingModel
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +27,10 @@ log = logging.getLogger(__name__)
 class GalleryAdministration:
     """Fills ``galleries``; the networks are loaded when they are first needed."""
 
-    def __init__(self, galleries: Galleries, workers: int) -> None:
-        manifest = Manifest.packaged()
+    def __init__(self, galleries: Galleries, maker: ReferenceMaker, workers: int) -> None:
         self.galleries = galleries
-        self.model = embedding_model(manifest)
-        self.maker = ReferenceMaker(Sessions(manifest), self.model)
+        self.model = maker.model
+        self.maker = maker
         self._workers = workers
 
     def ingest(self, gallery: Gallery, background: Path | None = None) -> Ingest:
@@ -44,17 +42,17 @@ class GalleryAdministration:
         return Ingest(self.galleries, gallery, self.maker.make, calibrating, self._workers)
 
     def _background(self, folder: Path) -> Background:
-        found = []
+        embeddings = []
         for item in folders.items(folder):
             if isinstance(item, Item) and item.read is not None:
                 try:
                     reference = self.maker.make(item.read(), "", item.source, Kind.WEB)
-                    found.append(reference.embedding)
+                    embeddings.append(reference.embedding)
                 except (ImageError, InvalidGallery, OSError) as error:
                     log.warning("background picture %s: %s", item.source, error)
-        if not found:
+        if not embeddings:
             raise InvalidGallery(f"There is no photograph below {folder} to calibrate with.")
-        return Background(np.stack(found), self.model)
+        return Background(np.stack(embeddings), self.model)
 
 
 def items_of(
@@ -102,7 +100,7 @@ def _source(
     return folders.items(path) if path.is_dir() else iter([folders.image(path)])
 
 
-def faults(galleries: Galleries, gallery: Gallery, model: str) -> Iterator[str]:
+def faults(galleries: Galleries, gallery: Gallery, model: EmbeddingModel) -> Iterator[str]:
     """What a gallery has that cannot be used, as sentences."""
     after = ""
     while entries := galleries.entries(gallery, after):
@@ -111,12 +109,14 @@ def faults(galleries: Galleries, gallery: Gallery, model: str) -> Iterator[str]:
             yield from _faults_of(galleries, gallery, entry.key, model)
 
 
-def _faults_of(galleries: Galleries, gallery: Gallery, key: str, model: str) -> Iterator[str]:
+def _faults_of(
+    galleries: Galleries, gallery: Gallery, key: str, model: EmbeddingModel
+) -> Iterator[str]:
     references = galleries.references(gallery, key)
     if not references and not key.startswith(ENTITY_PREFIX):
         yield f"{key}: no reference image."
     for _, reference in references:
-        if reference.model != model:
+        if reference.model != model.name:
             yield f"{key}: {reference.source} was added with other weights; add it again."
         elif not reference.embedding.any():
             yield f"{key}: {reference.source} is blank and will never be found."

@@ -11,18 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.classes import ImageClassifier
-from tapetum.detectors.keypoints import KeypointDetector
+from tapetum.detectors import Detector, Embedder
 from tapetum.errors import ImageError, InvalidGallery
 from tapetum.gallery import Galleries, Gallery, Kind, unit
-from tapetum.gallery.matching.local_features import LocalFeatures, Match, verified
+from tapetum.gallery.matching.local_features import Match, unpacked, verified
 from tapetum.gallery.matching.pdq import distances
 from tapetum.gallery.sources.items import file_reader
 from tapetum.imaging.decoders import shared
 from tapetum.imaging.picture import Picture
-from tapetum.models.session import Sessions
 from tapetum.recognisers import landmarks, logos, web
 from tapetum.recognisers.references import decoded
+from tapetum.signals.keypoints import Keypoints
 
 #: Least cosine of two keypoints' descriptors, as the recognisers have it.
 ALIKE = {Kind.LOGO: logos.SIMILAR, Kind.LANDMARK: landmarks.SIMILAR, Kind.WEB: web.ALIKE}
@@ -57,35 +56,37 @@ class Candidate:
 class Explainer:
     """Looks at pictures as the recognisers do, and keeps what they throw away."""
 
-    def __init__(self, galleries: Galleries, sessions: Sessions) -> None:
+    def __init__(
+        self, galleries: Galleries, embedder: Embedder, keypoints: Detector[Keypoints]
+    ) -> None:
         self._galleries = galleries
-        self._classifier = ImageClassifier(sessions)
-        self._keypoints = KeypointDetector(sessions)
+        self._embedder = embedder
+        self._keypoints = keypoints
         self._decoders = shared()
 
     def opened(self, content: bytes, source: str = "") -> Picture:
         """Raises as `tapetum.recognisers.references.ReferenceMaker.make`."""
-        looks = (self._classifier.max_side, self._keypoints.max_side)
+        looks = (self._embedder.max_side, self._keypoints.max_side)
         return decoded(
             self._decoders, source, content, lambda w, h: max(side(w, h) for side in looks)
         )
 
     def candidates(self, picture: Picture, galleries: Sequence[Gallery]) -> list[Candidate]:
         """The nearest reference images of all ``galleries``, most keypoints in agreement first."""
-        embedding = unit(self._classifier.detect([picture])[0].embedding)
+        embedding = unit(self._embedder.embed([picture])[0].vector)
         features = self._keypoints.detect([picture])[0].features
         hashes = web.hash_of(picture).hashes[:1]
-        found = []
+        candidates = []
         for gallery in galleries:
             for near in self._galleries.nearest(gallery, embedding, CANDIDATES):
                 rows = dict(self._galleries.references(gallery, near.entry))
-                reference, its = rows[near.reference], near.calibration
+                reference, calibration = rows[near.reference], near.calibration
                 code = np.frombuffer(reference.pdq, dtype=np.uint8)[None]
                 match = None
                 if reference.features:
-                    held = LocalFeatures.unpacked(reference.features)
+                    held = unpacked(reference.features)
                     match = verified(features, held, ALIKE[gallery.kind])
-                found.append(
+                candidates.append(
                     Candidate(
                         gallery=gallery,
                         entry=near.entry,
@@ -93,12 +94,15 @@ class Explainer:
                         source=reference.source,
                         digest=reference.digest,
                         similarity=near.similarity,
-                        score=its.score(near.similarity) if its.deviation else None,
+                        score=calibration.score(near.similarity) if calibration.deviation else None,
                         distance=int(distances(hashes, code)[0, 0]),
                         match=match,
                     )
                 )
-        return sorted(found, key=lambda one: (-one.inliers, -one.similarity, one.entry))
+        return sorted(
+            candidates,
+            key=lambda candidate: (-candidate.inliers, -candidate.similarity, candidate.entry),
+        )
 
     def drawing(self, picture: Picture, candidate: Candidate) -> bytes:
         """PNG: the picture with the keypoints that agree with ``candidate``. Beside it the

@@ -7,23 +7,22 @@ import logging
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.glyphs import GlyphKeypoints
-from tapetum.detectors.keypoints import Keypoints
 from tapetum.errors import InvalidGallery
 from tapetum.gallery import Galleries, Gallery, Kind, Size
-from tapetum.gallery.matching.local_features import LocalFeatures, verified
+from tapetum.gallery.matching.local_features import CHANNELS, unpacked, verified
 from tapetum.gallery.shipped.brands import Brands, key
 from tapetum.gallery.shipped.glyphs import MARGIN
 from tapetum.imaging.picture import Picture
 from tapetum.recognisers.wordmarks import wordmarks
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
+from tapetum.signals.keypoints import GlyphKeypoints, Keypoints, LocalFeatures
+from tapetum.signals.logos import Logo, Logos
 from tapetum.signals.page_layout import PageLayout
 from tapetum.signals.text import Point, TextLines
 
@@ -51,26 +50,6 @@ VERIFIED = 15
 LEAST_VOTES = 5
 #: Of one gallery's reference images together: with many of them, fewer of each are compared.
 MOST_KEYPOINTS = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class FoundLogo:
-    """``name`` and ``mid`` (often empty) of a logo at ``outline``: x and y in pixels of the
-    full-size upright image, clockwise. ``score``: 0..1, the probability that it is this logo.
-    ``inliers``: keypoints in agreement, 0 for a name."""
-
-    name: str
-    mid: str
-    score: float
-    outline: tuple[Point, ...]
-    inliers: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Logos:
-    """The logos of one picture by falling score."""
-
-    found: tuple[FoundLogo, ...]
 
 
 class LogoRecogniser:
@@ -116,33 +95,33 @@ class LogoRecogniser:
         named = {key(symbol.name) for symbol in symbols}
         marks = wordmarks(signals.of(PageLayout), self._brands, picture.width, picture.height)
         words = [
-            FoundLogo(mark.name, "", mark.score, mark.quad)
+            Logo(mark.name, "", mark.score, mark.quad)
             for mark in marks
             if not mark.is_word or key(mark.name) in named
         ]
         # A word-mark is often a symbol too: one logo, whichever way it is surer.
-        kept: list[FoundLogo] = []
-        for logo in sorted([*symbols, *words], key=lambda logo: -logo.score):
+        kept: list[Logo] = []
+        for logo in sorted([*symbols, *words], key=lambda logo: -logo.probability):
             if not any(_is_same(logo, other) for other in kept):
                 kept.append(logo)
         return Logos(tuple(kept))
 
-    def _symbols(self, project: str, features: LocalFeatures) -> Iterator[FoundLogo]:
+    def _symbols(self, project: str, features: LocalFeatures) -> Iterator[Logo]:
         for gallery in self._galleries.visible(project, Kind.LOGO):
-            best: dict[str, FoundLogo] = {}
+            best: dict[str, Logo] = {}
             for entry_key, reference in self._index(gallery).likely(features, SIMILAR):
                 match = verified(reference, features, SIMILAR)
                 if match is None or match.inliers < LEAST:
                     continue
-                score = _probability(match.inliers, *REFERENCE)
-                if entry_key not in best or score > best[entry_key].score:
+                probability = _probability(match.inliers, *REFERENCE)
+                if entry_key not in best or probability > best[entry_key].probability:
                     entry = self._galleries.entry(gallery, entry_key)
                     outline = _outline(reference.size, match.homography, features.size)
                     name = entry.name or entry.key
-                    best[entry_key] = FoundLogo(name, entry.mid, score, outline, match.inliers)
+                    best[entry_key] = Logo(name, entry.mid, probability, outline, match.inliers)
             yield from best.values()
 
-    def _flat_symbols(self, points: GlyphKeypoints, text: TextLines) -> Iterator[FoundLogo]:
+    def _flat_symbols(self, points: GlyphKeypoints, text: TextLines) -> Iterator[Logo]:
         """Surest first. Keypoints inside a surer symbol speak for that one only: brands of one
         house share a name or a mark. And letters resemble letters: keypoints of a line of text
         that is read as something else speak for nothing."""
@@ -154,14 +133,14 @@ class LogoRecogniser:
             and match.inliers >= FLAT_LEAST
         ]
         read = [(key(line.text), line.quad) for line in text.lines if line.confidence >= READ]
-        surer: dict[str, FoundLogo] = {}
-        for name, size, match in sorted(matches, key=lambda one: (-one[2].inliers, one[0])):
+        surer: dict[str, Logo] = {}
+        for name, size, match in sorted(matches, key=lambda match: (-match[2].inliers, match[0])):
             taken = [symbol.outline for symbol in surer.values()]
             taken += [quad for spelling, quad in read if not _may_say(spelling, key(name))]
             if name not in surer and _outside(match.second, taken) >= FLAT_LEAST:
                 outline = _outline(size, match.homography, points.plain.size, MARGIN)
-                score = _probability(match.inliers, *SYMBOL)
-                surer[name] = FoundLogo(name, "", score, outline, match.inliers)
+                probability = _probability(match.inliers, *SYMBOL)
+                surer[name] = Logo(name, "", probability, outline, match.inliers)
         yield from surer.values()
 
     def _index(self, gallery: Gallery) -> _Index:
@@ -192,7 +171,7 @@ class _Index:
         self._descriptors = (
             np.concatenate([features.descriptors for features in self._features])
             if counts
-            else np.zeros((0, 64), dtype=np.float32)
+            else np.zeros((0, CHANNELS), dtype=np.float32)
         )
 
     def likely(
@@ -220,7 +199,7 @@ def _kept(galleries: Galleries, gallery: Gallery) -> Iterator[tuple[str, LocalFe
                 if not reference.features:
                     continue
                 try:
-                    yield entry.key, LocalFeatures.unpacked(reference.features)
+                    yield entry.key, unpacked(reference.features)
                 except InvalidGallery as error:  # one bad row must not silence the gallery
                     log.warning("gallery %s, %s: %s", gallery.name, ascii(entry.key), error)
         after = page[-1].key
@@ -230,7 +209,7 @@ def _probability(inliers: int, slope: float, intercept: float) -> float:
     return 1 / (1 + math.exp(-slope * math.log(inliers) - intercept))
 
 
-def _is_same(logo: FoundLogo, other: FoundLogo) -> bool:
+def _is_same(logo: Logo, other: Logo) -> bool:
     """Whether both are of one name at one place."""
     if key(logo.name) != key(other.name):
         return False

@@ -5,15 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from tapetum.detectors.classes import WEIGHTS, ImageClassifier
-from tapetum.detectors.keypoints import KeypointDetector
-from tapetum.gallery import DIMENSIONS, Kind, Reference, unit
+from tapetum.detectors import Detector, Embedder
+from tapetum.gallery import Kind, Reference, unit
+from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.sources.items import is_svg
 from tapetum.imaging.decoders import Decoders, MaxSideFor, shared
 from tapetum.imaging.picture import Picture
-from tapetum.models.manifest import Manifest
-from tapetum.models.session import Sessions
 from tapetum.recognisers.web import hash_of
+from tapetum.signals.keypoints import Keypoints
 
 #: Keypoints kept of a reference image, by kind: the best 600 are enough to recognise a copy, of
 #: which there may be hundreds of thousands (41 kB each); a place or a mark seen anew needs more.
@@ -25,11 +24,13 @@ _FLAT = 1.0  # standard deviation of grey levels below which a picture shows not
 class ReferenceMaker:
     """Looks at reference images exactly as the server looks at the images it is asked about."""
 
-    def __init__(self, sessions: Sessions, model: str, decoders: Decoders | None = None) -> None:
+    def __init__(
+        self, embedder: Embedder, keypoints: Detector[Keypoints], decoders: Decoders | None = None
+    ) -> None:
+        self.model = embedder.model
+        self._embedder = embedder
+        self._keypoints = keypoints
         self._decoders = decoders or shared()
-        self._classifier = ImageClassifier(sessions)
-        self._keypoints = KeypointDetector(sessions)
-        self._model = model
 
     def make(self, content: bytes, digest: str, source: str, kind: Kind) -> Reference:
         """The `Reference` of the image file ``content``, not calibrated.
@@ -46,12 +47,12 @@ class ReferenceMaker:
         hashed = hash_of(picture)
         is_blank = float(cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY).std()) < _FLAT
         if is_blank:
-            embedding = np.zeros(DIMENSIONS, dtype=np.float16)
+            embedding = np.zeros(self.model.dimensions, dtype=np.float16)
             features = b""
         else:
-            embedding = unit(self._classifier.detect([picture])[0].embedding)
-            found = self._keypoints.detect([picture])[0].features
-            features = found.packed(MOST_KEYPOINTS[kind]) if len(found) else b""
+            embedding = unit(self._embedder.embed([picture])[0].vector)
+            local = self._keypoints.detect([picture])[0].features
+            features = packed(local, MOST_KEYPOINTS[kind]) if len(local) else b""
         return Reference(
             digest=digest,
             source=source,
@@ -61,12 +62,12 @@ class ReferenceMaker:
             pdq=hashed.hashes[0].tobytes(),
             pdq_quality=hashed.quality,
             features=features,
-            model=self._model,
+            model=self.model.name,
         )
 
     def _max_side(self, width: int, height: int) -> int:
-        detectors = (self._classifier, self._keypoints)
-        return max(detector.max_side(width, height) for detector in detectors)
+        makers = (self._embedder, self._keypoints)
+        return max(maker.max_side(width, height) for maker in makers)
 
 
 def decoded(decoders: Decoders, source: str, content: bytes, max_side_for: MaxSideFor) -> Picture:
@@ -74,8 +75,3 @@ def decoded(decoders: Decoders, source: str, content: bytes, max_side_for: MaxSi
     `ReferenceMaker.make`."""
     drawn = decoders.drawn(content) if is_svg(source, content) else content
     return decoders.decode(drawn, max_side_for)
-
-
-def embedding_model(manifest: Manifest) -> str:
-    """Which weights make the embeddings: their hash in the manifest."""
-    return manifest[WEIGHTS].sha256

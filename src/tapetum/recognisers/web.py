@@ -18,16 +18,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.detectors.classes import ImageClasses, ImageClassifier
-from tapetum.detectors.keypoints import KeypointDetector, Keypoints
+from tapetum.detectors import Detector, Embedder
 from tapetum.errors import EntryNotFound, InvalidGallery
-from tapetum.gallery import ENTITY_PREFIX, Copy, Entry, Galleries, Gallery, Kind, Mention, unit
-from tapetum.gallery.matching.local_features import LocalFeatures, Match, verified
+from tapetum.gallery import ENTITY_PREFIX, Copy, Entry, Galleries, Gallery, Kind, unit
+from tapetum.gallery.matching.local_features import Match, unpacked, verified
 from tapetum.gallery.matching.pdq import COPY, LEAST_QUALITY, LONGEST_SIDE, Pdq, distances, pdq
 from tapetum.imaging.picture import Picture
-from tapetum.recognisers.web_words import WebEntity, Words, entities
+from tapetum.recognisers.web_words import Words, entities
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
+from tapetum.signals.embedding import Embedding
+from tapetum.signals.keypoints import Keypoints, LocalFeatures
+from tapetum.signals.web import WebEntity, WebImage, WebMatches
 
 log = logging.getLogger(__name__)
 
@@ -81,41 +83,17 @@ SMALLEST_WINDOW = 64
 SAMPLED = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class WebImage:
-    """An image of a web gallery. ``similarity``: the embeddings' cosine, -1..1, 1 for a copy by
-    its hash. ``inliers``: keypoints in agreement, 0 where geometry was not asked."""
-
-    url: str
-    similarity: float
-    inliers: int
-    mentions: tuple[Mention, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WebMatches:
-    """``full``: copies of the picture, at whatever size; ``partial``: images that share a part
-    with it, mirrored and turned copies among them; ``similar``: images that only look alike. Best
-    first; no image is in two of them. ``entities``: what the pages that show them speak of, by
-    falling score."""
-
-    full: tuple[WebImage, ...] = ()
-    partial: tuple[WebImage, ...] = ()
-    similar: tuple[WebImage, ...] = ()
-    entities: tuple[WebEntity, ...] = ()
-
-
 class WebMatcher:
     """Makes `WebMatches` from the web galleries that the project asking sees."""
 
     signal = WebMatches
-    needs = (ImageClasses,)
+    needs = (Embedding,)
 
     def __init__(
-        self, galleries: Galleries, classifier: ImageClassifier, keypoints: KeypointDetector
+        self, galleries: Galleries, embedder: Embedder, keypoints: Detector[Keypoints]
     ) -> None:
         self._galleries = galleries
-        self.classifier = classifier
+        self.embedder = embedder
         self.keypoints = keypoints
         self._words: dict[Gallery, tuple[int, Words]] = {}
 
@@ -220,7 +198,7 @@ class _Comparison:
         self._matcher = matcher
         self._picture = picture
         self._signals = signals
-        self._embedding = unit(signals.of(ImageClasses).embedding)
+        self._embedding = unit(signals.of(Embedding).vector)
 
     def found(self, galleries: Galleries, gallery: Gallery) -> Iterator[_Found]:
         """Entries of ``gallery`` that are copies of the picture, share a part with it, or are
@@ -333,8 +311,8 @@ class _Comparison:
 
     @cached_property
     def _window_embeddings(self) -> list[NDArray[np.float16]]:
-        looked = self._matcher.classifier.detect(self._windows)
-        return [unit(one.embedding) for one in looked]
+        embeddings = self._matcher.embedder.embed(self._windows)
+        return [unit(embedding.vector) for embedding in embeddings]
 
 
 def _verified(
@@ -351,7 +329,7 @@ def _verified(
         if number not in blobs:
             continue
         try:
-            held = LocalFeatures.unpacked(blobs[number])
+            held = unpacked(blobs[number])
         except InvalidGallery as error:
             log.warning("gallery %s, entry %s: %s", gallery.name, ascii(entry), error.message)
             continue

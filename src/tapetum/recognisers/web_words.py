@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from tapetum.gallery import Mention
+from tapetum.signals.web import Mention, WebEntity
 
 #: Words of a phrase.
 LONGEST = 4
@@ -39,20 +39,6 @@ der die das und ein eine im am von zu mit auf für ist le la les un une des du e
 sur dans el los las y del por con para il lo gli di e da do o
 """
 _SMALL = frozenset(_SMALL_WORDS.split())
-
-
-@dataclass(frozen=True, slots=True)
-class WebEntity:
-    """A phrase, as most pages write it, and how much it says: unbounded, 0 for nothing.
-
-    ``language``: BCP-47, of the pages that have it, if they say. ``mid``: an id, if there is a
-    table that gives one.
-    """
-
-    description: str
-    score: float
-    language: str = ""
-    mid: str = ""
 
 
 @dataclass(slots=True)

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapetum.detectors.faces.quick_faces import LOOKED_AT, QuickFaceDetector, QuickFaces
+from tapetum.detectors.faces.quick_faces import LOOKED_AT, QuickFaceDetector
 from tapetum.imaging.decoding import decode
 from tapetum.imaging.picture import Picture
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
+from tapetum.signals.quick_faces import QuickFaces
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_a_smiling_portrait(detector, photos: Path):
     x0, y0, x1, y1 = found.boxes[0]
     assert 160 < x0 < 230 < x1 < 290
     assert 40 < y0 < 110 < y1 < 200
-    assert found.scores[0] > 0.7
+    assert found.confidences[0] > 0.7
     assert found.happy[0] > 0.9
 
 
@@ -43,7 +44,7 @@ def test_no_face_where_there_is_none(detector, photos: Path):
     for name in ("cat", "coffee", "eiffel-tower", "rocket"):
         found = quick_faces(detector, photo(photos / f"{name}.jpg"))
         assert found.boxes.shape == (0, 4), name
-        assert found.scores.shape == found.happy.shape == (0,)
+        assert found.confidences.shape == found.happy.shape == (0,)
 
 
 def test_small_faces_are_left_out(detector, photos: Path):

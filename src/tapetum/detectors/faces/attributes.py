@@ -17,8 +17,8 @@ from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
 
 WEIGHTS = "face-expression"
+#: The order of `FaceAttributes.expression`.
 EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-"""The order of `FaceAttributes.expression`."""
 
 _SIDE = 112  # of the expression network's input, pixels
 _LARGER = 1.1  # times the mesh's box; the best of ten tried on the portraits
@@ -30,8 +30,8 @@ _LEAST_VARIANCE = 25.0  # of grey: a flat patch is neither sharp nor blurred
 HATS = (433, 439, 452, 515, 518, 560, 667, 715, 793, 808)
 _HEAD = 2.0  # side of the cut around a head, times the larger side of the face's box
 _HEAD_UP = 0.35  # how far its centre is above the box's, times the box's height
+#: Headwear is looked for on at most so many faces of a picture, the largest.
 HEADS = 32
-"""Headwear is looked for on at most so many faces of a picture, the largest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +53,7 @@ class FaceAttributeReader:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def looks(
+    def read(
         self,
         pixels: NDArray[np.uint8],
         boxes: Sequence[tuple[float, float, float, float]],

@@ -8,7 +8,6 @@ network on the largest faces.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -21,31 +20,17 @@ from tapetum.detectors.faces.crops import Square
 from tapetum.imaging.picture import Picture
 from tapetum.models.session import Sessions
 from tapetum.signals.context import RequestContext
+from tapetum.signals.quick_faces import QuickFaces
 
+#: Of the picture's longest side: smaller faces are not reported.
 LARGE = 0.1
-"""Of the picture's longest side: smaller faces are not reported."""
-
+#: The expression is told of so many faces, the largest.
 LOOKED_AT = 3
-"""The expression is told of so many faces, the largest."""
 
 _SIDE = 320  # longest side of the copy; it is seen again at half, for faces above 200 pixels
 _EXPRESSION_SIDE = 112  # of the expression network's input, pixels
 _DETAIL = 640  # longest side at which a face of a tenth still has half of those pixels
 _HAPPY = EXPRESSIONS.index("happy")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class QuickFaces:
-    """Large faces by falling size.
-
-    ``boxes``: ``float32[n, 4]``, x0 y0 x1 y1 in pixels of the full-size upright image; may reach
-    outside. ``scores``: ``float32[n]``, 0.5..1, the detector's. ``happy``: ``float32[m]``, m at
-    most `LOOKED_AT`, 0..1, probability that the face of that place is happy.
-    """
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    happy: NDArray[np.float32]
 
 
 class QuickFaceDetector:
@@ -80,14 +65,14 @@ class QuickFaceDetector:
         # What others asked for must not change what is seen: always the same two copies.
         detailed = picture.resized(*_within(picture, _DETAIL))
         small = picture.resized(*_within(picture, _SIDE))
-        found = self._faces(small)
-        sides = (found[:, 2:4] - found[:, :2]).max(axis=1)
+        faces = self._faces(small)
+        sides = (faces[:, 2:4] - faces[:, :2]).max(axis=1)
         order = np.argsort(-sides, kind="stable")
-        found = found[order[sides[order] >= LARGE * max(small.shape[:2])]]
+        faces = faces[order[sides[order] >= LARGE * max(small.shape[:2])]]
         return QuickFaces(
-            boxes=_scaled(found[:, :4], small, (picture.height, picture.width)).astype(np.float32),
-            scores=found[:, 14].astype(np.float32),
-            happy=self._happy(detailed, _scaled(found[:LOOKED_AT, :14], small, detailed.shape)),
+            boxes=_scaled(faces[:, :4], small, (picture.height, picture.width)).astype(np.float32),
+            confidences=faces[:, 14].astype(np.float32),
+            happy=self._happy(detailed, _scaled(faces[:LOOKED_AT, :14], small, detailed.shape)),
         )
 
     def _faces(self, small: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -8,19 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.errors import GalleryNotFound, InvalidGallery
-from tapetum.gallery import (
-    EVERYONE,
-    Copy,
-    Entry,
-    Galleries,
-    Gallery,
-    Kind,
-    Mention,
-    Near,
-    Reference,
-    Size,
-)
+from tapetum.gallery import EVERYONE, Copy, Entry, Galleries, Gallery, Kind, Near, Reference, Size
 from tapetum.gallery.backends.rules import no_gallery
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.web import Mention
 
 
 class JoinedGalleries(Galleries):
@@ -30,6 +21,10 @@ class JoinedGalleries(Galleries):
     def __init__(self, own: Galleries, shipped: Sequence[Galleries] = ()) -> None:
         self._own = own
         self._shipped = tuple(shipped)
+
+    @property
+    def model(self) -> EmbeddingModel:
+        return self._own.model
 
     def create(self, gallery: Gallery) -> None:
         self._own.create(gallery)

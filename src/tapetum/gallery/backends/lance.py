@@ -23,15 +23,14 @@ from lancedb.index import Bitmap, BTree, HnswSq
 from lancedb.query import ColumnOrdering
 from numpy.typing import NDArray
 
+from tapetum.errors import InvalidGallery
 from tapetum.gallery import (
-    DIMENSIONS,
     MOST_MENTIONS,
     Copy,
     Entry,
     Galleries,
     Gallery,
     Kind,
-    Mention,
     Near,
     Reference,
     Size,
@@ -41,19 +40,30 @@ from tapetum.gallery.backends.lance_place import ERRORS, LancePlace
 from tapetum.gallery.backends.lance_rows import (
     ENTRY,
     REFERENCE,
-    ROWS,
     WINS,
     Row,
     Rows,
     calibration_of,
+    dimensions_of,
     entry_of,
     id_of,
     mention_of,
     reference_of,
 )
-from tapetum.gallery.backends.rules import check_name, merged, named, no_entry, seen
+from tapetum.gallery.backends.rules import (
+    check_embedding,
+    check_name,
+    check_references,
+    merged,
+    named,
+    no_entry,
+    other_model,
+    seen,
+)
 from tapetum.gallery.backends.search import FEWEST, FLAT_ROWS, OVERFETCH
 from tapetum.gallery.matching.flat import best
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.web import Mention
 
 log = logging.getLogger(__name__)
 
@@ -70,17 +80,22 @@ _INDEXES = {
 
 
 class LanceGalleries(Galleries):
-    """The galleries in the `LancePlace` at ``url``; ``model`` names the weights whose embeddings
-    are compared. Any method raises `GalleryBroken` when the place cannot be read or written."""
+    """The galleries in the `LancePlace` at ``url``; ``model`` makes the embeddings that are
+    compared. A gallery is for embeddings of the dimensions of the model it was made with. Any
+    method raises `GalleryBroken` when the place cannot be read or written."""
 
-    def __init__(self, url: str, options: Mapping[str, str], model: str) -> None:
-        self.model = model
-        self._place = LancePlace(url, options)
+    def __init__(self, url: str, options: Mapping[str, str], model: EmbeddingModel) -> None:
+        self._model = model
+        self._place = LancePlace(url, options, model.dimensions)
         self._lock = threading.Lock()
         self._hashes: dict[str, Hashes] = {}
         self._sizes: dict[str, tuple[int, Size]] = {}
         self._puts: dict[str, tuple[int, int]] = {}
         self._rows = Rows()
+
+    @property
+    def model(self) -> EmbeddingModel:
+        return self._model
 
     # --- Galleries ----------------------------------------------------------------------------
 
@@ -111,7 +126,9 @@ class LanceGalleries(Galleries):
                 row = self._rows.reference(entry, reference)
                 rows.setdefault(row["id"], row)
         images = {row["id"]: row["number"] for row in rows.values() if row["what"] == "reference"}
+        check_references(entries, self.model)
         with self._place.table(gallery) as table:
+            self._check_dimensions(gallery, table, images)
             while wanted:
                 changed = self._completed(table, wanted)
                 if changed or rows:
@@ -126,6 +143,14 @@ class LanceGalleries(Galleries):
                 if not lost:  # else somebody changed an entry between reading and writing it
                     return sum(there.get(name) == number for name, number in images.items())
         return 0
+
+    def _check_dimensions(self, gallery: Gallery, table: Any, images: Collection[str]) -> None:
+        kept = dimensions_of(table.schema)
+        if images and kept != self.model.dimensions:
+            raise InvalidGallery(
+                f"The gallery {gallery.name!r} keeps embeddings of {kept} numbers, the model in "
+                f"use makes {self.model.dimensions}: add the images to a new gallery."
+            )
 
     def _completed(self, table: Any, wanted: Mapping[str, list[Entry]]) -> dict[str, Row]:
         """The rows of those entries that are new or say something new, by id."""
@@ -145,7 +170,9 @@ class LanceGalleries(Galleries):
         # Without an index: through one, rows that another writer adds meanwhile go unnoticed.
         merge = merge.when_not_matched_insert_all().use_index(False)
         merge.execute(
-            pa.Table.from_pylist(rows, schema=ROWS), on_bad_vectors="null", timeout=_PATIENCE
+            pa.Table.from_pylist(rows, schema=table.schema),
+            on_bad_vectors="null",
+            timeout=_PATIENCE,
         )
         puts, due = self._puts.get(table.name, (0, PUTS_TENDED))
         self._puts[table.name] = puts + 1, due
@@ -198,13 +225,14 @@ class LanceGalleries(Galleries):
             if not table.count_rows(f"{its} AND what = 'entry'"):
                 raise no_entry(gallery, key)
             rows = _found(table, f"{its} AND what = 'reference'", *REFERENCE)
+            dimensions = dimensions_of(table.schema)
         rows.sort(key=lambda row: row["number"])
-        return [(row["number"], reference_of(row)) for row in rows]
+        return [(row["number"], reference_of(row, dimensions)) for row in rows]
 
     def known(self, gallery: Gallery, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {}
         if digests:
-            where = f"{_among('digest', digests)} AND model = '{self.model}'"
+            where = f"{_among('digest', digests)} AND model = '{self.model.name}'"
             with self._place.table(gallery) as table:
                 rows = _found(table, where, "digest", "key", "number")
             for row in sorted(rows, key=lambda row: row["number"]):
@@ -226,24 +254,34 @@ class LanceGalleries(Galleries):
     # --- Search -------------------------------------------------------------------------------
 
     def nearest(self, gallery: Gallery, embedding: NDArray[np.float16], limit: int) -> list[Near]:
+        check_embedding(embedding, self.model)
         with self._place.table(gallery) as table:
+            if not self._has_mine(table):
+                raise other_model(gallery, self.model)
             if not embedding.any():
                 return []
             found = (
                 table.search(embedding, vector_column_name="embedding")
                 .distance_type("cosine")
-                .where(f"model = '{self.model}'", prefilter=True)
+                .where(f"model = '{self.model.name}'", prefilter=True)
                 .select(["number", "key", "about", "embedding", "_distance"])
                 .limit(max(FEWEST, OVERFETCH * limit))
                 .to_arrow()
             )
         vectors = found["embedding"].combine_chunks().flatten().to_numpy()
-        similarity = vectors.reshape(-1, DIMENSIONS).astype(np.float32) @ embedding.astype(
+        similarity = vectors.reshape(-1, self.model.dimensions).astype(
             np.float32
-        )
+        ) @ embedding.astype(np.float32)
         rows = {row["number"]: row for row in found.drop(["embedding"]).to_pylist()}
         near = best(np.array(list(rows), dtype=np.int64), similarity, limit)
         return [Near(n, rows[n]["key"], cosine, calibration_of(rows[n])) for n, cosine in near]
+
+    def _has_mine(self, table: Any) -> bool:
+        """Whether a table has images that this model looked at, or none at all."""
+        mine = f"what = 'reference' AND model = '{self.model.name}'"
+        if dimensions_of(table.schema) == self.model.dimensions and table.count_rows(mine):
+            return True
+        return not table.count_rows("what = 'reference'")
 
     def copies(
         self, gallery: Gallery, hashes: NDArray[np.uint8], distance: int, limit: int = 100

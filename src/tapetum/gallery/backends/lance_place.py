@@ -20,7 +20,7 @@ import lancedb
 
 from tapetum.errors import GalleryBroken
 from tapetum.gallery import Gallery, Kind
-from tapetum.gallery.backends.lance_rows import LIST, ROWS, VERSION, id_of
+from tapetum.gallery.backends.lance_rows import LIST, VERSION, id_of, rows_of
 from tapetum.gallery.backends.rules import exists, no_gallery
 from tapetum.observe.redaction import said, secrets_of
 
@@ -38,10 +38,12 @@ class LancePlace:
     """The place at ``url`` (``file:///...``, ``s3://bucket/...``, ``gs://``, ``az://``), made when
     missing. ``options`` go to the object store: endpoint, region, keys.
 
-    Raises `GalleryBroken` when it cannot be reached, or is of another version.
+    New tables are for embeddings of so many ``dimensions``. Raises `GalleryBroken` when it cannot
+    be reached, or is of another version.
     """
 
-    def __init__(self, url: str, options: Mapping[str, str]) -> None:
+    def __init__(self, url: str, options: Mapping[str, str], dimensions: int) -> None:
+        self._dimensions = dimensions
         self._url = url
         self._secrets = secrets_of(options)
         self._lock = threading.Lock()
@@ -76,7 +78,7 @@ class LancePlace:
         """Raises `tapetum.errors.GalleryExists`."""
         name = f"gallery-{secrets.token_hex(8)}"
         with self.errors():
-            self._place.create_table(name, schema=ROWS)
+            self._place.create_table(name, schema=rows_of(self._dimensions))
             row = {"id": id_of(gallery.project, gallery.name), "project": gallery.project}
             row |= {"name": gallery.name, "kind": gallery.kind.value, "table": name}
             added = (

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tapetum.gallery import DIMENSIONS, PDQ_BYTES, Calibration, Entry, Mention, Reference
+from tapetum.gallery import PDQ_BYTES, Calibration, Entry, Reference
+from tapetum.signals.web import Mention
 
 Row = dict[str, Any]
 
@@ -35,8 +36,20 @@ LIST = pa.schema(
     ],
     metadata={b"tapetum": VERSION},
 )
-ROWS = pa.schema(
-    [
+
+
+def rows_of(dimensions: int) -> pa.Schema:
+    """The schema of a gallery's table, for embeddings of so many numbers."""
+    return pa.schema([*_COLUMNS, pa.field("embedding", pa.list_(pa.float16(), dimensions)), *_MORE])
+
+
+def dimensions_of(schema: pa.Schema) -> int:
+    """The numbers of an embedding in a table of `rows_of`."""
+    return int(schema.field("embedding").type.list_size)
+
+
+_COLUMNS = [
+    *[
         pa.field("id", pa.string(), nullable=False, metadata=_UNIQUE),
         *(
             pa.field(name, pa.string(), nullable=False)
@@ -44,11 +57,12 @@ ROWS = pa.schema(
         ),
         *(pa.field(name, pa.string(), nullable=False) for name in ("digest", "model")),
         *(pa.field(name, pa.int64(), nullable=False) for name in ("number", "revision", "quality")),
-        pa.field("embedding", pa.list_(pa.float16(), DIMENSIONS)),
-        pa.field("pdq", pa.list_(pa.uint8(), PDQ_BYTES)),
-        pa.field("features", pa.large_binary()),
-    ]
-)
+    ],
+]
+_MORE = [
+    pa.field("pdq", pa.list_(pa.uint8(), PDQ_BYTES)),
+    pa.field("features", pa.large_binary()),
+]
 #: Columns that make an entry, and a reference image.
 ENTRY = ("id", "about", "revision")
 REFERENCE = ("number", "about", "digest", "model", "quality", "embedding", "pdq", "features")
@@ -125,9 +139,10 @@ def calibration_of(row: Row) -> Calibration:
     return Calibration(**json.loads(row["about"])["calibration"])
 
 
-def reference_of(row: Row) -> Reference:
+def reference_of(row: Row, dimensions: int) -> Reference:
+    """``dimensions``: of the table's embeddings; a blank picture has none kept."""
     about = json.loads(row["about"])
-    vector = np.zeros(DIMENSIONS) if row["embedding"] is None else np.array(row["embedding"])
+    vector = np.zeros(dimensions) if row["embedding"] is None else np.array(row["embedding"])
     return Reference(
         digest=row["digest"],
         embedding=vector.astype(np.float16),

@@ -16,22 +16,26 @@ from tapetum.gallery import (
     Galleries,
     Gallery,
     Kind,
-    Mention,
     Near,
     Reference,
     Size,
 )
 from tapetum.gallery.backends.rules import (
+    check_embedding,
     check_name,
+    check_references,
     exists,
     merged,
     named,
     no_entry,
     no_gallery,
+    other_model,
     seen,
 )
 from tapetum.gallery.matching.flat import Flat
 from tapetum.gallery.matching.pdq import LEAST_QUALITY
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.web import Mention
 
 
 @dataclass(slots=True)
@@ -49,10 +53,15 @@ class _Held:
 class MemoryGalleries(Galleries):
     """Keeps nothing beyond the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: EmbeddingModel) -> None:
+        self._model = model
         self._galleries: dict[Gallery, _Held] = {}
         self._last = 0
         self._lock = threading.RLock()
+
+    @property
+    def model(self) -> EmbeddingModel:
+        return self._model
 
     def create(self, gallery: Gallery) -> None:
         check_name(gallery)
@@ -76,6 +85,7 @@ class MemoryGalleries(Galleries):
     def put(self, gallery: Gallery, entries: Sequence[tuple[Entry, Sequence[Reference]]]) -> int:
         added = 0
         whole = [(entry, tuple(references)) for entry, references in entries]  # all or none
+        check_references(whole, self.model)
         with self._lock:
             held = self._held(gallery)
             for entry, references in whole:
@@ -139,7 +149,7 @@ class MemoryGalleries(Galleries):
         found: dict[str, list[str]] = {}
         with self._lock:
             for key, reference in self._held(gallery).references.values():
-                if reference.digest in wanted:
+                if reference.digest in wanted and reference.model == self.model.name:
                     found.setdefault(reference.digest, []).append(key)
         return found
 
@@ -155,9 +165,13 @@ class MemoryGalleries(Galleries):
         return {number: blob for number, blob in found.items() if blob}
 
     def nearest(self, gallery: Gallery, embedding: NDArray[np.float16], limit: int) -> list[Near]:
+        check_embedding(embedding, self.model)
         with self._lock:
             held = self._held(gallery)
             near = self._search(held).nearest(embedding, limit)
+            models = set() if near else {kept.model for _, kept in held.references.values()}
+            if models and self.model.name not in models:
+                raise other_model(gallery, self.model)
             return [
                 Near(n, held.references[n][0], similarity, held.references[n][1].calibration)
                 for n, similarity in near
@@ -194,9 +208,14 @@ class MemoryGalleries(Galleries):
 
     def _search(self, held: _Held) -> Flat:
         if held.search is None:
-            flat = Flat()
+            flat = Flat(self.model.dimensions)
             for number, (_, reference) in held.references.items():
                 is_told = reference.pdq_quality >= LEAST_QUALITY
-                flat.add(number, reference.embedding, reference.pdq if is_told else None)
+                is_mine = reference.model == self.model.name
+                flat.add(
+                    number,
+                    reference.embedding if is_mine else None,
+                    reference.pdq if is_told else None,
+                )
             held.search = flat
         return held.search

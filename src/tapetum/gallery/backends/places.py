@@ -8,15 +8,16 @@ from pathlib import Path
 from tapetum.errors import SettingsError
 from tapetum.gallery import Galleries
 from tapetum.gallery.backends.sqlite import SqliteGalleries
+from tapetum.signals.embedding import EmbeddingModel
 
 _POSTGRESQL = ("postgresql", "postgres")
 _LANCE = ("file", "s3", "gs", "az")
 
 
-def opened(place: str, options: Mapping[str, str], model: str) -> Galleries:
+def opened(place: str, options: Mapping[str, str], model: EmbeddingModel) -> Galleries:
     """The galleries at ``place``, made when missing: a SQLite file by its path, PostgreSQL by its
     ``postgresql://`` URL, LanceDB by the URL of a folder (``file``, ``s3``, ``gs``, ``az``), whose
-    store takes ``options``. ``model`` names the weights whose embeddings are compared.
+    store takes ``options``. ``model`` makes the embeddings that are compared.
 
     Raises `SettingsError` for a place of another kind or whose package is not installed, and
     `GalleryBroken` when it cannot be opened.

@@ -23,13 +23,14 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from tapetum.errors import GalleryBroken
+from tapetum.errors import GalleryBroken, InvalidGallery
 from tapetum.gallery import Gallery, Reference
 from tapetum.gallery.backends.search import FEWEST, FLAT_ROWS, OVERFETCH
 from tapetum.gallery.backends.sql import Answer, SqlGalleries, number_of
 from tapetum.gallery.matching.flat import each_once
 from tapetum.gallery.matching.pdq import LEAST_QUALITY
 from tapetum.observe.redaction import said, shown_url
+from tapetum.signals.embedding import EmbeddingModel
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,11 @@ class PostgresqlGalleries(SqlGalleries):
     schema of their own, made when missing.
 
     Raises `GalleryBroken` when the database cannot be reached or has no pgvector, from any method
-    when it cannot be read or written.
+    when it cannot be read or written; `InvalidGallery` when it was made for embeddings of other
+    dimensions, which its indexes are for.
     """
 
-    def __init__(self, url: str, model: str) -> None:
+    def __init__(self, url: str, model: EmbeddingModel) -> None:
         super().__init__(model)
         self._url, self._shown = url, shown_url(url)
         self._idle: list[psycopg.Connection[Any]] = []
@@ -94,13 +96,16 @@ class PostgresqlGalleries(SqlGalleries):
         return str(schema)
 
     def _made(self, rows: _Rows, extensions: str) -> None:
-        """Make the tables where there are none. Raises `GalleryBroken` for another version's."""
+        """Make the tables where there are none. Raises `GalleryBroken` for another version's, and
+        `InvalidGallery` where they keep embeddings of other dimensions than the model's."""
         is_made = "SELECT to_regclass('tapetum_galleries.file') IS NOT NULL"
         if not rows.execute(is_made).fetchone()[0]:
             rows.execute("SELECT pg_advisory_xact_lock(?)", (_MAKING,))
             if not rows.execute(is_made).fetchone()[0]:
                 script = files("tapetum.gallery").joinpath("postgresql.sql").read_text("utf-8")
-                for statement in script.format(extensions=extensions).split(";"):
+                for statement in script.format(
+                    extensions=extensions, dimensions=self.model.dimensions
+                ).split(";"):
                     rows.execute(statement)
                 rows.execute("INSERT INTO file VALUES (?)", (_VERSION,))
         version = rows.execute("SELECT version FROM tapetum_galleries.file").fetchone()[0]
@@ -108,6 +113,16 @@ class PostgresqlGalleries(SqlGalleries):
             raise GalleryBroken(
                 f"The galleries in {self._shown} are of version {version}, this program reads "
                 f"{_VERSION}: use the program that wrote them."
+            )
+        dimensions = rows.execute(
+            "SELECT atttypmod FROM pg_attribute WHERE attname = 'embedding' "
+            "AND attrelid = 'tapetum_galleries.embeddings'::regclass"
+        ).fetchone()[0]
+        if dimensions != self.model.dimensions:
+            raise InvalidGallery(
+                f"The galleries in {self._shown} keep embeddings of {dimensions} numbers, the "
+                f"model in use makes {self.model.dimensions}: choose the pack that they were made "
+                "with, or another place for galleries (gallery_store)."
             )
 
     def tend(self, gallery: Gallery) -> None:
@@ -118,10 +133,10 @@ class PostgresqlGalleries(SqlGalleries):
         if count <= FLAT_ROWS:
             return
         wanted = {
-            f"near_{number}_{self.model[:12]}": sql.SQL(
+            f"near_{number}_{self.model.name[:12]}": sql.SQL(
                 "embeddings USING hnsw (embedding halfvec_cosine_ops) "
                 "WHERE gallery = {} AND model = {}"
-            ).format(number, self.model),
+            ).format(number, self.model.name),
             f"copies_{number}": sql.SQL(
                 "reference_images USING hnsw (code bit_hamming_ops) "
                 "WHERE gallery = {} AND pdq_quality >= {}"
@@ -171,12 +186,12 @@ class PostgresqlGalleries(SqlGalleries):
             return []
         # Found by the cosine, which has an index, and ranked by the product, as everywhere.
         found = rows.execute(
-            "SELECT reference, similarity FROM (SELECT ?::halfvec(1280) AS embedding) asked "
+            "SELECT reference, similarity FROM (SELECT ?::halfvec AS embedding) asked "
             "CROSS JOIN LATERAL (SELECT reference, -(e.embedding <#> asked.embedding) AS similarity"
             " FROM embeddings e WHERE gallery = ? AND model = ?"
             " ORDER BY e.embedding <=> asked.embedding LIMIT ?) near "
             "WHERE similarity <> 0 ORDER BY similarity DESC, reference LIMIT ?",
-            (HalfVector(embedding), number, self.model, max(FEWEST, OVERFETCH * limit), limit),
+            (HalfVector(embedding), number, self.model.name, max(FEWEST, OVERFETCH * limit), limit),
         )
         return found.fetchall()
 

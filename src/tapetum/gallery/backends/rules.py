@@ -4,11 +4,15 @@ merging."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tapetum.errors import EntryNotFound, GalleryExists, GalleryNotFound, InvalidGallery
-from tapetum.gallery import EVERYONE, Entry, Gallery, Kind
+from tapetum.gallery import EVERYONE, Entry, Gallery, Kind, Reference
+from tapetum.signals.embedding import EmbeddingModel
 
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f][^/\x00-\x1f\x7f]{0,99}")
 
@@ -68,3 +72,32 @@ def no_gallery(name: str, project: str = EVERYONE) -> GalleryNotFound:
 
 def no_entry(gallery: Gallery, key: str) -> EntryNotFound:
     return EntryNotFound(f"The gallery {gallery.name!r} has no entry {key!r}.")
+
+
+def check_references(
+    entries: Iterable[tuple[Entry, Sequence[Reference]]], model: EmbeddingModel
+) -> None:
+    """Raise `InvalidGallery` where an embedding says that it is by ``model`` and has other
+    dimensions."""
+    for _, references in entries:
+        for reference in references:
+            if reference.model == model.name:
+                check_embedding(reference.embedding, model)
+
+
+def check_embedding(embedding: NDArray[np.float16], model: EmbeddingModel) -> None:
+    """Raise `InvalidGallery` unless ``embedding`` has the dimensions of ``model``."""
+    if embedding.shape != (model.dimensions,):
+        raise InvalidGallery(
+            f"An embedding of {embedding.size} numbers cannot be compared: those of the model in "
+            f"use have {model.dimensions}."
+        )
+
+
+def other_model(gallery: Gallery, model: EmbeddingModel) -> InvalidGallery:
+    """Of a gallery none of whose images ``model`` has looked at."""
+    return InvalidGallery(
+        f"All images of the gallery {gallery.name!r} were looked at by another model than the one "
+        f"in use ({model.name[:12]}, {model.dimensions} numbers): add them again with `tapetum "
+        "gallery add`, or choose the pack that they were added with."
+    )

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.gallery import DIMENSIONS
 from tapetum.gallery.matching import index_file
 from tapetum.gallery.matching.flat import Flat, best
 from tapetum.gallery.matching.pdq import LEAST_QUALITY
+from tapetum.signals.embedding import EmbeddingModel
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ _BATCH = 1000
 class Search:
     """What a process knows of one gallery's embeddings and hashes; catches up at each search."""
 
-    def __init__(self, folder: Path, uid: str, number: int, model: str) -> None:
-        self._path = folder / f"{number}-{model[:12] or 'none'}.usearch"
+    def __init__(self, folder: Path, uid: str, number: int, model: EmbeddingModel) -> None:
+        self._path = folder / f"{number}-{model.name[:12] or 'none'}.usearch"
         self._source = f"{uid}-{number}"
         self._number, self._model = number, model
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class Search:
 
     def _forget(self) -> None:
         self._index: index_file.SavedIndex | None = None
-        self._flat = Flat()
+        self._flat = Flat(self._model.dimensions)
         self._seen = -1  # the revision this is of
         self._removals = 0
         self._highest = 0
@@ -106,7 +106,7 @@ class Search:
             return None
         left = rows.execute(
             "SELECT count(*) FROM reference_images WHERE gallery = ? AND id <= ? AND model = ?",
-            (self._number, index.seal.highest, self._model),
+            (self._number, index.seal.highest, self._model.name),
         ).fetchone()[0]
         if 2 * left < index.seal.count:
             self._path.unlink(missing_ok=True)
@@ -152,12 +152,12 @@ class Search:
         found = rows.execute(
             "SELECT id, embedding FROM reference_images JOIN embeddings ON reference = id "
             "WHERE gallery = ? AND id > ? AND model = ? ORDER BY id",
-            (self._number, after, self._model),
+            (self._number, after, self._model.name),
         )
         while some := found.fetchmany(_BATCH):
             numbers = np.array([number for number, _ in some], dtype=np.int64)
             blobs = np.frombuffer(b"".join(blob for _, blob in some), dtype="<f2")
-            vectors = blobs.reshape(-1, DIMENSIONS).astype(np.float16)
+            vectors = blobs.reshape(-1, self._model.dimensions).astype(np.float16)
             shown = vectors.any(axis=1)  # nothing is similar to a picture with nothing in it
             if shown.any():
                 yield numbers[shown], vectors[shown]

@@ -25,20 +25,24 @@ from tapetum.gallery import (
     Galleries,
     Gallery,
     Kind,
-    Mention,
     Near,
     Reference,
     Size,
 )
 from tapetum.gallery.backends.rules import (
+    check_embedding,
     check_name,
+    check_references,
     exists,
     merged,
     named,
     no_entry,
     no_gallery,
+    other_model,
     seen,
 )
+from tapetum.signals.embedding import EmbeddingModel
+from tapetum.signals.web import Mention
 
 _AT_ONCE = 500  # values in one question
 
@@ -63,12 +67,15 @@ class Rows(Protocol):
 
 class SqlGalleries(Galleries):
     """The rows are the truth; every change is one transaction, lasting when the method returns.
-    ``model`` names the weights whose embeddings are compared; rows made with others wait to be
-    added again."""
+    Rows made with another than ``model`` wait to be added again."""
 
-    def __init__(self, model: str) -> None:
-        self.model = model
+    def __init__(self, model: EmbeddingModel) -> None:
+        self._model = model
         self._sizes: dict[int, tuple[int, Size]] = {}
+
+    @property
+    def model(self) -> EmbeddingModel:
+        return self._model
 
     # --- What a driver brings -----------------------------------------------------------------
 
@@ -135,6 +142,7 @@ class SqlGalleries(Galleries):
     # --- Entries ------------------------------------------------------------------------------
 
     def put(self, gallery: Gallery, entries: Sequence[tuple[Entry, Sequence[Reference]]]) -> int:
+        check_references(entries, self.model)
         added, gone = 0, 0
         with self._write() as rows:
             number = _changing(rows, gallery)
@@ -223,7 +231,7 @@ class SqlGalleries(Galleries):
                 digests,
                 number,
             ):
-                if model == self.model:
+                if model == self.model.name:
                     found.setdefault(digest, []).append(key)
         return found
 
@@ -258,9 +266,12 @@ class SqlGalleries(Galleries):
     # --- Search -------------------------------------------------------------------------------
 
     def nearest(self, gallery: Gallery, embedding: NDArray[np.float16], limit: int) -> list[Near]:
+        check_embedding(embedding, self.model)
         with self._read() as rows:
             number = number_of(rows, gallery)
             near = dict(self._near(rows, number, embedding, limit))
+            if not near and self._is_of_others(rows, number):
+                raise other_model(gallery, self.model)
             of = {
                 row[0]: (row[1], Calibration(*row[2:]))
                 for row in _each(
@@ -292,6 +303,15 @@ class SqlGalleries(Galleries):
                 )
             )
         return [Copy(n, keys[n], bits, turn) for n, bits, turn in found if n in keys]
+
+    def _is_of_others(self, rows: Rows, number: int) -> bool:
+        """Whether gallery ``number`` has images, none of them looked at by this model."""
+        asked = "SELECT 1 FROM reference_images WHERE gallery = ? AND model {} ? LIMIT 1"
+        mine, others = (
+            rows.execute(asked.format(way), (number, self.model.name)).fetchone()
+            for way in ("=", "<>")
+        )
+        return mine is None and others is not None
 
     # --- Rows ---------------------------------------------------------------------------------
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.errors import GalleryBroken
-from tapetum.gallery import DIMENSIONS, Gallery, Reference
+from tapetum.gallery import Gallery, Reference
 from tapetum.gallery.backends.search import Search
 from tapetum.gallery.backends.sql import SqlGalleries, number_of
+from tapetum.signals.embedding import EmbeddingModel
 
 _VERSION = 1
 _PATIENCE = 60  # seconds to wait for another process's transaction
@@ -32,7 +33,7 @@ class SqliteGalleries(SqlGalleries):
     when it cannot be read or written.
     """
 
-    def __init__(self, path: Path, model: str) -> None:
+    def __init__(self, path: Path, model: EmbeddingModel) -> None:
         super().__init__(model)
         self.path = path
         self._local = threading.local()
@@ -87,7 +88,7 @@ class SqliteGalleries(SqlGalleries):
 
     def _vector(self, kept: bytes) -> NDArray[np.float16]:
         """Little-endian in the file, whatever the machine."""
-        return np.frombuffer(kept, dtype="<f2", count=DIMENSIONS).astype(np.float16)
+        return np.frombuffer(kept, dtype="<f2").astype(np.float16)
 
     def _near(
         self, rows: sqlite3.Connection, number: int, embedding: NDArray[np.float16], limit: int

@@ -7,22 +7,23 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from tapetum.gallery import DIMENSIONS, PDQ_BYTES
+from tapetum.gallery import PDQ_BYTES
 from tapetum.gallery.matching.pdq import distances
 
 
 class Flat:
     """Embeddings and hashes of numbered reference images. Add first, search then.
 
-    Rows are compared in one matrix product: 2 ms for 10,000 (51 MB).
+    ``dimensions``: of the embeddings, 0 where only hashes are added. Rows are compared in one
+    matrix product: 2 ms for 10,000 (51 MB).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dimensions: int = 0) -> None:
         self._numbers: list[int] = []
         self._vectors: list[NDArray[np.float16]] = []
         self._hashed: list[int] = []
         self._hashes: list[bytes] = []
-        self._matrix = np.zeros((0, DIMENSIONS), dtype=np.float32)
+        self._matrix = np.zeros((0, dimensions), dtype=np.float32)
         self._codes = np.zeros((0, PDQ_BYTES), dtype=np.uint8)
 
     def __len__(self) -> int:

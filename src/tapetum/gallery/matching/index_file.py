@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from usearch.index import Index
 
-from tapetum.gallery import DIMENSIONS
+from tapetum.signals.embedding import EmbeddingModel
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,10 @@ class SavedIndex:
         return [int(number) for number in found.keys]
 
 
-def empty() -> Index:
+def empty(dimensions: int) -> Index:
     """An index to add to."""
     return Index(
-        ndim=DIMENSIONS,
+        ndim=dimensions,
         metric="cos",
         dtype="f16",
         connectivity=_CONNECTIVITY,
@@ -76,35 +76,38 @@ def empty() -> Index:
     )
 
 
-def load(path: Path, source: str, model: str) -> SavedIndex | None:
+def load(path: Path, source: str, model: EmbeddingModel) -> SavedIndex | None:
     """The index at ``path``, left on disk and mapped; ``None`` (said in the log, unless there is
     no file) when it is not a whole index of this ``source`` and ``model``."""
     try:
-        seal = _checked(path, source, model)
+        seal = _checked(path, source, model.name)
         index = Index.restore(str(path), view=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         log.warning("the index %s cannot be used and is made anew: %s", path.name, error)
         return None
-    if index is None or len(index) != seal.count or index.ndim != DIMENSIONS:
+    if index is None or len(index) != seal.count or index.ndim != model.dimensions:
         log.warning("the index %s does not hold what it says and is made anew", path.name)
         return None
     return SavedIndex(index, seal)
 
 
 def grown(
-    path: Path, source: str, model: str, batches: Iterable[tuple[NDArray[np.int64], _Vectors]]
+    path: Path,
+    source: str,
+    model: EmbeddingModel,
+    batches: Iterable[tuple[NDArray[np.int64], _Vectors]],
 ) -> SavedIndex | None:
     """The index at ``path``, or a new one, with ``batches`` of (numbers, vectors) added, saved."""
     old = load(path, source, model)
     loaded = None if old is None else Index.restore(str(path), view=False)
-    index = empty() if loaded is None else loaded
+    index = empty(model.dimensions) if loaded is None else loaded
     highest = 0 if old is None else old.seal.highest
     for numbers, vectors in batches:
         index.add(numbers, vectors, threads=1)
         highest = max(highest, int(numbers.max()))
-    save(path, index, Seal(source, model, len(index), highest))
+    save(path, index, Seal(source, model.name, len(index), highest))
     return load(path, source, model)
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from tapetum.errors import InvalidGallery
+from tapetum.signals.keypoints import LocalFeatures
 
-#: Of a descriptor.
+#: Numbers of a descriptor that is kept as bytes.
 CHANNELS = 64
 
 _FORMAT = 1  # of the packed bytes
@@ -36,51 +36,38 @@ _SMALLEST, _LARGEST = 1e-3, 1e3  # how many times the area may grow
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LocalFeatures:
-    """``points``: ``float32[n, 2]``, x and y in pixels of the full-size upright image of ``size``
-    (width, height). ``descriptors``: ``float32[n, 64]``, each of length 1. Best keypoints first.
-    """
+def packed(features: LocalFeatures, most: int = _MOST) -> bytes:
+    """The best ``most`` keypoints in 68 bytes each: positions in 16 bits, descriptors in 8."""
+    count = min(len(features), most, _MOST)
+    steps = features.points[:count] / np.array(features.size) * _STEPS
+    places = np.clip(np.round(steps), 0, _STEPS).astype("<u2")
+    levels = np.clip(features.descriptors[:count] / _REACH, -1, 1) * _LEVELS
+    width, height = features.size
+    vectors = np.round(levels).astype(np.int8)
+    parts = _HEADER.pack(_FORMAT, width, height, count), places.tobytes(), vectors.tobytes()
+    return b"".join(parts)
 
-    points: Floats
-    descriptors: Floats
-    size: tuple[int, int]
 
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def packed(self, most: int = _MOST) -> bytes:
-        """The best ``most`` keypoints in 68 bytes each: positions in 16 bits, descriptors in 8."""
-        count = min(len(self), most, _MOST)
-        steps = self.points[:count] / np.array(self.size) * _STEPS
-        places = np.clip(np.round(steps), 0, _STEPS).astype("<u2")
-        levels = np.clip(self.descriptors[:count] / _REACH, -1, 1) * _LEVELS
-        width, height = self.size
-        vectors = np.round(levels).astype(np.int8)
-        parts = _HEADER.pack(_FORMAT, width, height, count), places.tobytes(), vectors.tobytes()
-        return b"".join(parts)
-
-    @classmethod
-    def unpacked(cls, content: bytes) -> Self:
-        """What `packed` kept. Raises `InvalidGallery` for bytes it did not make."""
-        if len(content) < _HEADER.size:
-            raise InvalidGallery("Local features are too short to be any: add the image again.")
-        form, width, height, count = _HEADER.unpack_from(content)
-        places_end = _HEADER.size + count * 4
-        is_whole = len(content) == places_end + count * CHANNELS and count <= _MOST
-        if form != _FORMAT or not is_whole or not width or not height:
-            raise InvalidGallery(
-                f"Local features of format {form}, {len(content)} bytes for {count} keypoints, "
-                "are not of this version: add the image again."
-            )
-        places = np.frombuffer(content[_HEADER.size : places_end], dtype="<u2").reshape(-1, 2)
-        levels = np.frombuffer(content[places_end:], dtype=np.int8).reshape(-1, CHANNELS)
-        vectors = levels.astype(np.float32)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        step = np.array([width, height], dtype=np.float32) / np.float32(_STEPS)
-        points = np.asarray(places * step, dtype=np.float32)
-        unit = np.asarray(vectors / np.maximum(lengths, 1e-6), dtype=np.float32)
-        return cls(points, unit, (width, height))
+def unpacked(content: bytes) -> LocalFeatures:
+    """What `packed` kept. Raises `InvalidGallery` for bytes it did not make."""
+    if len(content) < _HEADER.size:
+        raise InvalidGallery("Local features are too short to be any: add the image again.")
+    form, width, height, count = _HEADER.unpack_from(content)
+    places_end = _HEADER.size + count * 4
+    is_whole = len(content) == places_end + count * CHANNELS and count <= _MOST
+    if form != _FORMAT or not is_whole or not width or not height:
+        raise InvalidGallery(
+            f"Local features of format {form}, {len(content)} bytes for {count} keypoints, "
+            "are not of this version: add the image again."
+        )
+    places = np.frombuffer(content[_HEADER.size : places_end], dtype="<u2").reshape(-1, 2)
+    levels = np.frombuffer(content[places_end:], dtype=np.int8).reshape(-1, CHANNELS)
+    vectors = levels.astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    step = np.array([width, height], dtype=np.float32) / np.float32(_STEPS)
+    points = np.asarray(places * step, dtype=np.float32)
+    unit = np.asarray(vectors / np.maximum(lengths, 1e-6), dtype=np.float32)
+    return LocalFeatures(points, unit, (width, height))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from tapetum.gallery.matching.local_features import LocalFeatures
+from tapetum.gallery.matching.local_features import unpacked
+from tapetum.signals.keypoints import LocalFeatures
 
 #: Pixels of white around each icon, whose keypoints lie partly in it.
 MARGIN = 32
@@ -21,5 +22,5 @@ def load() -> list[tuple[str, LocalFeatures]]:
     ends = np.cumsum(numbers["lengths"])
     blobs = np.split(numbers["features"], ends[:-1])
     names = bytes(numbers["names"]).decode().split("\n")
-    unpacked = (LocalFeatures.unpacked(blob.tobytes()) for blob in blobs)
-    return list(zip(names, unpacked, strict=True))
+    features = (unpacked(blob.tobytes()) for blob in blobs)
+    return list(zip(names, features, strict=True))

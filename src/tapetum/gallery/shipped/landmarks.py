@@ -14,10 +14,13 @@ from importlib.resources import files
 
 import numpy as np
 
-from tapetum.gallery import DIMENSIONS, PDQ_BYTES, Entry, Galleries, Gallery, Kind, Reference
+from tapetum.gallery import PDQ_BYTES, Entry, Galleries, Gallery, Kind, Reference
 from tapetum.gallery.backends.memory import MemoryGalleries
+from tapetum.signals.embedding import EmbeddingModel
 
 GALLERY = Gallery("landmarks", Kind.LANDMARK)
+#: What looked at the pictures.
+MODEL = EmbeddingModel("7685453ee01d0bdc128cec73494a7c4e78d3aade887ae9a61e794c3ad6bda6a1", 1280)
 
 
 def rows() -> Iterator[Mapping[str, str]]:
@@ -29,7 +32,7 @@ def rows() -> Iterator[Mapping[str, str]]:
 
 def load() -> Galleries:
     """The gallery, ready to be searched."""
-    galleries = MemoryGalleries()
+    galleries = MemoryGalleries(MODEL)
     galleries.create(GALLERY)
     with files(__package__).joinpath("landmarks.npz").open("rb") as file:
         numbers = dict(np.load(file))
@@ -44,10 +47,13 @@ def load() -> Galleries:
             source=row["url"],
             width=width,
             height=height,
-            embedding=np.asarray(numbers["embeddings"][k], dtype=np.float16).reshape(DIMENSIONS),
+            embedding=np.asarray(numbers["embeddings"][k], dtype=np.float16).reshape(
+                MODEL.dimensions
+            ),
             pdq=bytes(PDQ_BYTES),
             pdq_quality=0,
             features=blob,
+            model=MODEL.name,
         )
         entry = Entry(
             key=row["key"],

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tapetum.errors import InvalidGallery
-from tapetum.gallery import ENTITY_PREFIX, Entry, Kind, Mention
+from tapetum.gallery import ENTITY_PREFIX, Entry, Kind
 from tapetum.gallery.sources.items import (
     Item,
     Problem,
@@ -25,6 +25,7 @@ from tapetum.gallery.sources.items import (
     within,
 )
 from tapetum.gallery.sources.pages import plain_url
+from tapetum.signals.web import Mention
 
 #: Columns of a manifest; ``file`` and ``name`` must be there, for a web gallery ``image_url``.
 COLUMNS = (

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tapetum.gallery import Mention
 from tapetum.gallery.sources.items import MAX_TEXT_BYTES, language, text
+from tapetum.signals.web import Mention
 
 #: Largest page that is read, bytes; the rest is cut off.
 MAX_BYTES = 2_000_000

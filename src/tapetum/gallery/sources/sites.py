@@ -8,9 +8,10 @@ from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree as Xml
 
 from tapetum.errors import InvalidGallery
-from tapetum.gallery import Entry, Mention
+from tapetum.gallery import Entry
 from tapetum.gallery.sources.items import SUFFIXES, Item, Problem, file_reader, text, within
 from tapetum.gallery.sources.pages import MAX_BYTES, mentions, plain_url
+from tapetum.signals.web import Mention
 
 _PAGES = frozenset({".html", ".htm", ".xhtml"})
 _MAX_SITEMAP = 60_000_000  # bytes; the format's own limit is 50 MB

@@ -1,4 +1,4 @@
-"""The label vocabulary: ImageNet-1k logits → words, broad and narrow.
+"""The label vocabulary: ImageNet-1k classes → words, broad and narrow.
 
 A class is a narrow word ("Tabby cat"). A broader word ("Cat", "Mammal") is as probable as all the
 classes below it together, so its score is the sum of theirs; no score is invented.
@@ -19,73 +19,51 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Label smoothing leaves the network under-confident. 0.7 minimised the negative log-likelihood on
-# hard crops, with an expected calibration error of 0.03 (0.19-0.25 at temperature 1).
-TEMPERATURE = 0.7
+from tapetum.signals.labels import Labels, Word
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ClassWord:
     """One word and the classes it covers.
 
     ``description``: English, first letter upper case. ``mid``: Knowledge Graph id or ``None``.
-    ``classes``: indices of logits, ascending. ``narrow``: it names a class, not a group of them.
+    ``classes``: indices of logits. ``narrow``: it names a class, not a group of them.
     """
 
     description: str
     mid: str | None
-    classes: tuple[int, ...]
+    classes: frozenset[int]
     narrow: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class LabelCandidate:
-    """A word with its probability.
-
-    ``score``: 0..1, the share of the softmax on the word's classes. ``specificity``: bits, the
-    information that the word carries when it is right (0 for a word that covers every class).
-    ``classes`` and ``narrow``: as in `Word`; no classes for a word that is not of a vocabulary.
-    """
-
-    description: str
-    mid: str | None
-    score: float
-    specificity: float
-    classes: frozenset[int] = frozenset()
-    narrow: bool = False
-
-    @property
-    def evidence(self) -> float:
-        """``score`` above chance, at most 1: 0 for a word that is as probable as by drawing a
-        class blindly. 398 of 1000 classes are animals, so a picture of nothing is an animal with
-        probability 0.4. (The correction is that of Cohen's kappa.)"""
-        chance = 2.0**-self.specificity
-        return (self.score - chance) / (1 - chance) if chance < 1 else 0.0
+    def is_below(self, other: ClassWord) -> bool:
+        """Whether this is a narrower word than ``other`` in the same chain; of two words for the
+        same classes that is the one that names a class, else the later in the alphabet."""
+        if self.classes == other.classes:
+            return (self.narrow, self.description) > (other.narrow, other.description)
+        return self.classes < other.classes
 
 
 class Vocabulary:
     """Words over the classes of one network. Descriptions are unique."""
 
-    def __init__(self, words: Iterable[Word], classes: int) -> None:
+    def __init__(self, words: Iterable[ClassWord], classes: int) -> None:
         self.words = tuple(sorted(words, key=lambda word: word.description))
         self.classes = classes
-        self._sets = [frozenset(word.classes) for word in self.words]
         sizes = np.array([len(word.classes) for word in self.words])
-        self._members = np.array([index for word in self.words for index in word.classes])
+        self._members = np.array([index for word in self.words for index in sorted(word.classes)])
         self._starts = sizes.cumsum() - sizes
-        self._specificities = [math.log2(classes / len(word.classes)) for word in self.words]
+        self._told = _told(self.words, classes)
 
     @classmethod
-    def packaged(cls) -> Self:
-        """The ImageNet-1k vocabulary that ships with the package (about 80 kB of JSON)."""
-        path = files("tapetum.features").joinpath("tables/imagenet1k.json")
-        return cls.of_table(json.loads(path.read_text(encoding="utf-8")))
+    def read(cls, file: Traversable) -> Self:
+        """The vocabulary of a JSON table (the packaged one has about 80 kB)."""
+        return cls.of_table(json.loads(file.read_text(encoding="utf-8")))
 
     @classmethod
     def of_table(cls, table: Mapping[str, list[dict[str, Any]]]) -> Self:
@@ -95,35 +73,45 @@ class Vocabulary:
         Entries of the same name become one word that covers the classes of both.
         """
         leaves = table["leaves"]
-        merged: dict[str, Word] = {}
+        merged: dict[str, ClassWord] = {}
         entries = [(entry, entry["leaves"], False) for entry in table["ancestors"]]
         entries += [(entry, [index], True) for index, entry in enumerate(leaves)]
         for entry, indices, narrow in entries:
             description = _capitalised(entry["name"])
             known = merged.get(description.casefold())
-            merged[description.casefold()] = Word(
+            merged[description.casefold()] = ClassWord(
                 description=known.description if known else description,
                 mid=(known.mid if known else None) or entry["mid"],
-                classes=tuple(sorted({*(known.classes if known else ()), *indices})),
+                classes=frozenset({*(known.classes if known else ()), *indices}),
                 narrow=narrow,
             )
         return cls(merged.values(), len(leaves))
 
-    def candidates(self, logits: NDArray[np.float32], lowest: float = 0.0) -> list[LabelCandidate]:
-        """Every word of score ``lowest`` and more, unsorted. ``logits``: ``float32[classes]``."""
-        probabilities = softmax(logits, TEMPERATURE)
+    def labels(self, probabilities: NDArray[np.float64]) -> Labels:
+        """Every word with the sum of its classes' ``probabilities`` (``float64[classes]``)."""
         sums = np.add.reduceat(probabilities[self._members], self._starts)
-        return [
-            LabelCandidate(
-                description=self.words[index].description,
-                mid=self.words[index].mid,
-                score=min(1.0, float(sums[index])),
-                specificity=self._specificities[index],
-                classes=self._sets[index],
-                narrow=self.words[index].narrow,
-            )
-            for index in np.flatnonzero(sums >= lowest).tolist()
-        ]
+        return Labels(self._told, np.minimum(sums, 1.0))
+
+
+def _told(words: tuple[ClassWord, ...], classes: int) -> tuple[Word, ...]:
+    """``words`` without the classes: with what is broader instead."""
+    of_class: dict[int, list[ClassWord]] = {}
+    for word in words:
+        for index in word.classes:
+            of_class.setdefault(index, []).append(word)
+    return tuple(
+        Word(
+            description=word.description,
+            mid=word.mid,
+            specificity=math.log2(classes / len(word.classes)),
+            # Whatever is above a word covers each of its classes.
+            broader=frozenset(
+                other.description for other in of_class[min(word.classes)] if word.is_below(other)
+            ),
+            narrow=word.narrow,
+        )
+        for word in words
+    )
 
 
 def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
