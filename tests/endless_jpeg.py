@@ -1,4 +1,4 @@
-"""A small picture that decodes for ever: 8192×9000 grey, progressive, with thousands of empty scans.
+"""A small picture that decodes for ever: 8192×9000, grey, progressive, thousands of empty scans.
 
 Each scan says that it refines all coefficients and brings no bits; the decoder walks through the
 1.15 million blocks of the picture for every one of them.
@@ -20,7 +20,9 @@ def endless_jpeg(scans: int = SCANS) -> bytes:
     others = _segment(0xC4, b"\x10" + bytes([1] + [0] * 15) + b"\0")
     first = _segment(0xDA, b"\x01\x01\0" + b"\0\0\0")
     empty = _segment(0xDA, b"\x01\x01\0" + b"\x01\x3f\0")
-    return b"\xff\xd8" + quantisation + frame + direct + others + first + empty * scans + b"\xff\xd9"
+    return (
+        b"\xff\xd8" + quantisation + frame + direct + others + first + empty * scans + b"\xff\xd9"
+    )
 
 
 def _segment(marker: int, content: bytes) -> bytes:
