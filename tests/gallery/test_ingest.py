@@ -203,7 +203,7 @@ from pathlib import Path
 from tapetum.recognisers.administration import GalleryAdministration, items_of
 from tapetum.gallery import Gallery, Kind
 from tapetum.gallery import ingest
-from tapetum.gallery.sqlite import SqliteGalleries
+from tapetum.gallery.backends.sqlite import SqliteGalleries
 ingest.BATCH = 3
 administration = GalleryAdministration(None, 1)
 administration.galleries = SqliteGalleries(Path(sys.argv[1]), administration.model)
