@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -27,6 +26,8 @@ from tapetum.imaging.decoders import Decoders, shared
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, shards
 from tapetum.pipeline.documents import Document, fetched, open_document
+from tapetum.pipeline.exhaustion import raise_if_exhausted
+from tapetum.pipeline.fetch_ahead import FetchAhead
 from tapetum.pipeline.image_sources import ImageSource, KnownSource, PageSource, Source
 from tapetum.pipeline.spool import Spool
 from tapetum.recognisers import Recogniser, in_order
@@ -43,8 +44,6 @@ log = logging.getLogger(__name__)
 WINDOW = 8
 #: Pixels after which a window holds no further picture: 24 bits each, 192 MB.
 WINDOW_PIXELS = 64_000_000
-#: Image files fetched ahead of the one being looked at, per task.
-AHEAD = 8
 FETCH_THREADS = 16
 
 
@@ -250,33 +249,38 @@ class Annotator:
     ) -> Iterator[Any]:
         """Responses in order of ``sources``, positions and what is there; ``control`` may stop the
         work by raising."""
-        fetched = self._fetch_ahead(sources, caller.stores)
-        while images := self._window(fetched, caller.context, control):
-            for signal, detector in self._detectors.items():
-                self._detect(detector, [image for image in images if signal in self._needs(image)])
-            for signal, recogniser in self._recognisers.items():
+        with closing(FetchAhead(sources, self._fetchers, caller.stores)) as coming:
+            while images := self._window(coming, caller.context, control):
+                for signal, detector in self._detectors.items():
+                    self._detect(
+                        detector, [image for image in images if signal in self._needs(image)]
+                    )
+                for signal, recogniser in self._recognisers.items():
+                    for image in images:
+                        if signal in self._needs(image):
+                            self._recognise(recogniser, image)
                 for image in images:
-                    if signal in self._needs(image):
-                        self._recognise(recogniser, image)
-            for image in images:
-                self._describe(image)
-                image.source.finish(image.response)
-                image.picture = None
-                control.finished(image.position)
-                yield image.response
+                    self._describe(image)
+                    image.source.finish(image.response)
+                    image.picture = None
+                    control.finished(image.position)
+                # Only now: while an answer is written, no image is in hand.
+                yield from (image.response for image in images)
 
     def _window(
-        self, sources: Iterator[tuple[int, Source]], context: RequestContext, control: Control
+        self, coming: FetchAhead, context: RequestContext, control: Control
     ) -> list[_Image]:
-        """The next `WINDOW` pictures, or fewer that are large."""
+        """The next `WINDOW` pictures, or fewer that are large, or that are here: while there are
+        images in hand, no store is waited for."""
         images: list[_Image] = []
         pixels = 0
         while len(images) < WINDOW and pixels < WINDOW_PIXELS:
-            position, source = next(sources, (0, None))
-            if source is None:
-                break
             control.check()
-            source.wait()
+            next_source = coming.take(wait=not images)
+            if next_source is None:
+                break
+            position, source = next_source
+            control.check()
             control.started(position)
             image = self._opened(position, source, context)
             images.append(image)
@@ -296,22 +300,6 @@ class Annotator:
             context = replace(context, project="")
         return _Caller(context, self._stores_of(context.principal))
 
-    def _fetch_ahead(
-        self, sources: Iterable[tuple[int, Source]], stores: Stores
-    ) -> Iterator[tuple[int, Source]]:
-        coming: deque[tuple[int, Source]] = deque()
-        try:
-            for position, source in sources:
-                if len(coming) > AHEAD:
-                    yield coming.popleft()
-                source.prepare(self._fetchers, stores)
-                coming.append((position, source))
-            while coming:
-                yield coming.popleft()
-        finally:  # the task was stopped: nobody waits for these any more
-            for _, source in coming:
-                source.cancel()
-
     def _opened(self, position: int, source: Source, context: RequestContext) -> _Image:
         """The image decoded as large as the features asked for want it; an error in its place."""
         image = _Image(position, source, context)
@@ -325,9 +313,8 @@ class Annotator:
                 image.picture = source.picture(lambda w, h: self._side(image, w, h))
         except ImageError as error:
             image.refuse(error)
-        except MemoryError:  # the process is at its limit: whoever runs it decides
-            raise
-        except Exception:
+        except Exception as error:
+            raise_if_exhausted(error)
             log.exception("unexpected fault while opening an image")
             image.refuse(ImageFailed("The image could not be opened: a fault of this server."))
         return image
@@ -358,9 +345,8 @@ class Annotator:
         contexts = [image.context for image in images if image.picture is not None]
         try:
             signals = detector.detect(pictures, contexts)
-        except MemoryError:  # the process is at its limit: whoever runs it decides
-            raise
-        except Exception:
+        except Exception as error:
+            raise_if_exhausted(error)
             if len(images) > 1:
                 for image in images:
                     self._detect(detector, [image])
@@ -376,9 +362,8 @@ class Annotator:
             return
         try:
             signal = recogniser.recognise(image.picture, image.signals, image.context)
-        except MemoryError:  # the process is at its limit: whoever runs it decides
-            raise
-        except Exception:
+        except Exception as error:
+            raise_if_exhausted(error)
             log.exception("the recogniser of %s failed", recogniser.signal.__name__)
             return
         image.signals.add(signal)
@@ -397,9 +382,8 @@ class Annotator:
                 feature.describe(ask, image.signals, image.response)
             except ImageError as error:
                 image.refuse(error)
-            except MemoryError:  # the process is at its limit: whoever runs it decides
-                raise
-            except Exception:
+            except Exception as error:
+                raise_if_exhausted(error)
                 log.exception("%s failed", name)
                 image.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
 

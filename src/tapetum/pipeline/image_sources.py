@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tapetum.errors import BadImage, PdfIsNoImage
+from tapetum.errors import BadImage, ImageError, PdfIsNoImage
 from tapetum.imaging.decoders import Decoders, MaxSideFor, Sheet
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, page_units
@@ -36,6 +36,11 @@ class Source(Protocol):
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Begin to get what `picture` needs, without waiting."""
+        ...
+
+    @property
+    def is_here(self) -> bool:
+        """Whether `wait` would return at once."""
         ...
 
     def wait(self) -> None:
@@ -73,7 +78,18 @@ class ImageSource:
         return fetch.uri_of(self.request.image)
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
-        self.content = fetchers.submit(fetch.fetch, self.request.image, stores)
+        if self.request.image.content:  # it came with the request
+            self.content = Future()
+            try:
+                self.content.set_result(fetch.fetch(self.request.image, stores))
+            except ImageError as error:
+                self.content.set_exception(error)
+        else:
+            self.content = fetchers.submit(fetch.fetch, self.request.image, stores)
+
+    @property
+    def is_here(self) -> bool:
+        return self.content is None or self.content.done()
 
     def wait(self) -> None:
         if self.content is not None:
@@ -117,6 +133,10 @@ class PageSource:
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Nothing: the document is open."""
 
+    @property
+    def is_here(self) -> bool:
+        return True
+
     def wait(self) -> None:
         """Nothing: it is here."""
 
@@ -147,6 +167,10 @@ class KnownSource:
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Nothing is needed."""
+
+    @property
+    def is_here(self) -> bool:
+        return True
 
     def wait(self) -> None:
         """Nothing is under way."""
