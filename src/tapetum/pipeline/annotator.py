@@ -27,7 +27,7 @@ from tapetum.imaging.decoders import Decoders, shared
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, shards
 from tapetum.pipeline.documents import Document, fetched, open_document
-from tapetum.pipeline.image_sources import ImageSource, KnownSource, PageSource, Source
+from tapetum.pipeline.image_sources import ImageSource, Source, numbered, pages_of
 from tapetum.pipeline.spool import Spool
 from tapetum.recognisers import Recogniser, in_order
 from tapetum.signals import Signals
@@ -122,8 +122,8 @@ class Annotator:
             self._run_file(task, control, known)
             return
         requests = messages.BatchAnnotateImagesRequest.FromString(task.requests).requests
-        owner = _owner(RequestContext(task.principal, task.project))
-        images = [ImageSource(request, self._decoders, owner) for request in requests[task.done :]]
+        context = RequestContext(task.principal, task.project)
+        images = [self.source(request, context) for request in requests[task.done :]]
         for shard, answers in self._shards(task, images, control, known):
             response = messages.BatchAnnotateImagesResponse(responses=answers)
             self._write(task, shard, response, control)
@@ -138,11 +138,24 @@ class Annotator:
         """Answer a serialized ``BatchAnnotateImagesRequest`` of ``context`` with a serialized
         response."""
         asked = messages.BatchAnnotateImagesRequest.FromString(requests).requests
-        images = [ImageSource(request, self._decoders, _owner(context)) for request in asked]
-        sources = _numbered(images, 1, known)
+        images = [self.source(request, context) for request in asked]
+        sources = numbered(images, 1, known)
         answers = self._answers(sources, self._caller(context), control)
         response = messages.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
+
+    def source(self, request: Any, context: RequestContext = NO_CONTEXT) -> ImageSource:
+        """The image of an ``AnnotateImageRequest`` of ``context``."""
+        return ImageSource(request, self._decoders, _owner(context))
+
+    def begin(self, source: Source, context: RequestContext = NO_CONTEXT) -> None:
+        """Begin to get what `answer` will look at, without waiting."""
+        source.prepare(self._fetchers, self._caller(context).stores)
+
+    def answer(self, source: Source, context: RequestContext = NO_CONTEXT) -> Any:
+        """The ``AnnotateImageResponse`` of one source that was begun."""
+        [response] = self._seen(iter([(1, source)]), self._caller(context), UNCONTROLLED)
+        return response
 
     def annotate_file(
         self,
@@ -162,11 +175,11 @@ class Annotator:
             with open_document(
                 asked.input_config, caller.stores, self._decoders, _owner(context)
             ) as document:
-                pages = _pages(
+                pages = pages_of(
                     asked, document, document.numbers(asked.pages, limits.MAX_SYNC_PAGES)
                 )
-                numbered = _numbered(pages, 1, known)
-                response.responses.extend(self._answers(numbered, caller, control))
+                sources = numbered(pages, 1, known)
+                response.responses.extend(self._answers(sources, caller, control))
                 response.total_pages = document.pages
         except ImageError as error:
             response.error.code, response.error.message = error.code, error.message
@@ -180,7 +193,7 @@ class Annotator:
     def _run_file(self, task: Task, control: Control, known: Known) -> None:
         asked = messages.AnnotateFileRequest.FromString(task.requests)
         with self._document_of(task, asked.input_config) as document:
-            pages = _pages(asked, document, range(task.first + task.done, task.last + 1))
+            pages = pages_of(asked, document, range(task.first + task.done, task.last + 1))
             for shard, answers in self._shards(task, pages, control, known):
                 response = _file_response(asked)
                 response.responses.extend(answers)
@@ -211,8 +224,8 @@ class Annotator:
         self, task: Task, sources: Sequence[Source], control: Control, known: Known
     ) -> Iterator[tuple[Shard, list[Any]]]:
         """Each shard not yet written and its answers."""
-        numbered = _numbered(sources, task.first + task.done, known)
-        answers = self._answers_of_task(task, numbered, control)
+        positioned = numbered(sources, task.first + task.done, known)
+        answers = self._answers_of_task(task, positioned, control)
         for shard in task.shards_left():
             yield shard, list(islice(answers, len(shard)))
 
@@ -250,8 +263,13 @@ class Annotator:
     ) -> Iterator[Any]:
         """Responses in order of ``sources``, positions and what is there; ``control`` may stop the
         work by raising."""
-        fetched = self._fetch_ahead(sources, caller.stores)
-        while images := self._window(fetched, caller.context, control):
+        yield from self._seen(self._fetch_ahead(sources, caller.stores), caller, control)
+
+    def _seen(
+        self, sources: Iterator[tuple[int, Source]], caller: _Caller, control: Control
+    ) -> Iterator[Any]:
+        """Responses to ``sources`` that were begun, in windows."""
+        while images := self._window(sources, caller.context, control):
             for signal, detector in self._detectors.items():
                 self._detect(detector, [image for image in images if signal in self._needs(image)])
             for signal, recogniser in self._recognisers.items():
@@ -416,15 +434,6 @@ def _languages(image: _Image) -> tuple[str, ...]:
         return ()
 
 
-def _numbered(sources: Sequence[Source], first: int, known: Known) -> list[tuple[int, Source]]:
-    """``sources`` with their positions from ``first``; answers that are ``known`` take the place of
-    what would be looked at."""
-    return [
-        (position, KnownSource(source, known[position]) if position in known else source)
-        for position, source in enumerate(sources, first)
-    ]
-
-
 def _owner(context: RequestContext) -> str:
     """Whose pictures may share a decoder: those of one caller for one project."""
     return f"{context.project}/{context.principal}"
@@ -437,11 +446,3 @@ def _file_response(asked: Any) -> Any:
     if not asked.input_config.content:
         response.input_config.gcs_source.uri = asked.input_config.gcs_source.uri
     return response
-
-
-def _pages(asked: Any, document: Document, numbers: Iterable[int]) -> list[PageSource]:
-    request = messages.AnnotateImageRequest(
-        features=asked.features, image_context=asked.image_context
-    )
-    uri = fetch.uri_of_file(asked.input_config)
-    return [PageSource(request, document, number, uri) for number in numbers]
