@@ -42,20 +42,22 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version  # noqa: PLC0415 (reads files)
+if not TYPE_CHECKING:  # to a type checker, a name that is not above is none
 
-        value: Any = version("tapetum")
-    elif name in _MODULES:
-        from importlib import import_module  # noqa: PLC0415 (only when a name is used)
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version  # noqa: PLC0415 (reads files)
 
-        value = getattr(import_module(f"tapetum.{_MODULES[name]}"), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+            value = version("tapetum")
+        elif name in _MODULES:
+            from importlib import import_module  # noqa: PLC0415 (only when a name is used)
+
+            value = getattr(import_module(f"tapetum.{_MODULES[name]}"), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

@@ -88,7 +88,7 @@ def _feature(given: object) -> int:
 
 def _advice(name: str) -> str:
     like = [known for known in NUMBERS if name and name.rstrip("S") in known]
-    like = like or difflib.get_close_matches(name, NUMBERS, cutoff=_ALIKE)
+    like = like or difflib.get_close_matches(name, NUMBERS, n=1, cutoff=_ALIKE)
     return f"did you mean {' or '.join(like)}?" if like else f"there are {_all()}."
 
 
