@@ -25,6 +25,7 @@ from tapetum.results import asking
 from tapetum.results.asking import Asking, Feature
 from tapetum.results.result import Result, result_of
 from tapetum.settings import Settings, resolve
+from tapetum.signals.context import RequestContext
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -91,11 +92,11 @@ class Annotator:
     """
 
     def __init__(self, *, workers: int | None = None, settings: SettingsLike | None = None) -> None:
-        from tapetum.results.reopening import Reopening  # noqa: PLC0415 (slow to import)
-        from tapetum.signals.context import RequestContext  # noqa: PLC0415
+        resolved = _resolved(settings, workers)
+        # Imported here, because they load networks' libraries.
+        from tapetum.results.reopening import Reopening  # noqa: PLC0415
         from tapetum.wiring import annotator_of  # noqa: PLC0415
 
-        resolved = _resolved(settings, workers)
         self._context = RequestContext(project=resolved.project)
         self._reopening = Reopening(resolved)
         self._most_ahead = resolved.worker_count + AHEAD
@@ -234,7 +235,7 @@ def _pictures(images: Any) -> Iterator[Picture]:
     """``images`` one after the other; a single picture is the only one."""
     from tapetum.pipeline import given_images  # noqa: PLC0415 (slow to import)
 
-    if given_images.is_picture(images):
+    if given_images.is_one_picture(images):
         return iter([images])
     if isinstance(images, Mapping) or not isinstance(images, Iterable):
         raise TypeError(

@@ -77,6 +77,16 @@ def test_a_single_picture_is_no_iterable_of_its_parts(annotator, made, read):
     assert made.red_of(result) == 200
 
 
+def test_arrays_of_pictures_and_of_paths(annotator, made):
+    for red in (10, 20):
+        Path(f"{red}.png").write_bytes(made.png(made.array(red)))
+    stack = np.stack([made.array(10), made.array(20)])
+    paths = np.array(["10.png", "20.png"])
+    for images in (stack, paths, paths.astype(object)):
+        results = list(annotator.annotate(images, PROPERTIES))
+        assert [made.red_of(result) for result in results] == [10, 20]
+
+
 @pytest.mark.parametrize("empty", [[], (), iter([]), {}.keys()])
 def test_no_pictures_no_results(annotator, empty):
     assert list(annotator.annotate(empty, PROPERTIES)) == []
@@ -195,12 +205,13 @@ def test_a_pil_image_that_breaks_is_an_error(annotator, photos):
     assert "Bad image data" in result.error.message
 
 
-def test_an_array_may_be_changed_once_it_is_taken(annotator, made):
-    frame = made.array(0, side=400)
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_an_array_may_be_changed_once_it_is_taken(annotator, made, channels):
+    frame = np.empty((400, 400, *channels), np.uint8)
 
     def frames():
         for red in range(0, 200, 10):
-            frame[:, :, 0] = red
+            frame[:] = red
             yield frame
 
     reds = [made.red_of(result) for result in annotator.annotate(frames(), PROPERTIES)]

@@ -140,9 +140,11 @@ def source_of(given: object, asked: Any, made: Callable[[Any], Source]) -> Measu
     return MeasuredSource(made(request), len(request.image.content))
 
 
-def is_picture(given: object) -> bool:
-    """Whether ``given`` is one picture, and not many or none."""
-    return isinstance(given, (str, os.PathLike, *BYTES)) or is_pixels(given)
+def is_one_picture(given: object) -> bool:
+    """Whether ``given`` is one picture, and not many or none. An array of one dimension holds
+    pictures, or their paths, and so does one of four."""
+    is_text = isinstance(given, (str, os.PathLike, *BYTES))
+    return is_text or (is_pixels(given) and getattr(given, "ndim", 3) not in (1, 4))
 
 
 def named(given: object) -> str | None:
