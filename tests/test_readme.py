@@ -21,7 +21,7 @@ def test_the_client_program_runs(start_server, photos, tmp_path):
     server = start_server()
     shutil.copy(photos / "cat.jpg", server.bucket("my-photos"))
     results = server.bucket("my-results")
-    [program] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    [program, _] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert "127.0.0.1:8080" in program
     program = program.replace("127.0.0.1:8080", server.address)
     ran = subprocess.run(

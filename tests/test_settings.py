@@ -124,6 +124,26 @@ def test_a_flag_of_zero_is_given():
     assert resolve({"port": 0}, {"TAPETUM_PORT": "2"}).port == 0
 
 
+def test_what_a_program_gives_beats_the_environment_and_leaves_the_rest(tmp_path):
+    file = settings_file(tmp_path, 'port = 1\nlease = 5.0\n[buckets]\n"gs://a" = "s3://b"')
+    given = {"port": 3, "data_dir": tmp_path, "gallery_store": Path("galleries"), "shipped": False}
+    settings = resolve({}, {"TAPETUM_PORT": "2"}, file, given)
+    assert (settings.port, settings.lease, settings.data_dir) == (3, 5.0, tmp_path)
+    assert (settings.gallery_store, settings.shipped) == ("galleries", False)
+    assert settings.bucket_rules == (BucketRule("gs://a", "s3://b"),)
+    given = {"buckets": {"gs://c": "s3://d", "folder": "e"}}
+    settings = resolve({}, {}, file, given)
+    assert settings.bucket_rules == (BucketRule("gs://c", "s3://d"),)
+    assert settings.buckets_dir == Path("e")
+    assert given == {"buckets": {"gs://c": "s3://d", "folder": "e"}}
+
+
+@pytest.mark.parametrize("given", [{"port": Path("3")}, {"port": 8080.5}, {"prot": 1}])
+def test_what_a_program_gives_is_checked(given):
+    with pytest.raises(SettingsError, match=f"settings: .*{next(iter(given))}"):
+        resolve({}, {}, None, given)
+
+
 def test_the_environment_names_the_file_unless_a_flag_does(tmp_path):
     one = settings_file(tmp_path, "port = 1")
     other = tmp_path / "other.toml"

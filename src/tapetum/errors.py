@@ -22,6 +22,7 @@ TapetumError
 │   ├── FeatureNotAvailable   12  a feature type this server does not detect
 │   ├── PdfIsNoImage          13  a PDF where an image belongs; its pages have methods of their own
 │   ├── ImageFailed           13  a detector failed on this image; the log has the rest
+│   ├── NotAnnotated          13  what a `Result` says went wrong; or the code of the cause
 │   └── UrlNotAvailable       14  an http(s) URL or store that does not answer now
 ├── OperationError            the job as a whole fails: operation.error
 │   ├── OperationCancelled    1   on the client's wish
@@ -185,6 +186,16 @@ class PdfIsNoImage(ImageError):
 
 class ImageFailed(ImageError):
     code = code_pb2.INTERNAL
+
+
+class NotAnnotated(ImageError):
+    """The code and message are those of the image's answer."""
+
+    code = code_pb2.INTERNAL
+
+    def __init__(self, message: str, code: int = code_pb2.INTERNAL) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
 
 
 class UrlNotAvailable(ImageError):

@@ -11,6 +11,7 @@ signal, the tables
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import re
@@ -228,9 +229,13 @@ def rows() -> dict[str, tuple[type, Any, str]]:
 
 
 def resolve(
-    flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    file: Path | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Settings from flags (``None`` means not given), the environment and a settings file.
+    ``given``: what a program says, in the shape of a settings file; it counts as flags do.
 
     Raises `SettingsError` naming the setting and where its value came from.
     """
@@ -248,6 +253,8 @@ def resolve(
         if flags.get(name) is not None:
             values[name] = flags[name]
             _check(name, values[name], f"--{name.replace('_', '-')}")
+    if given is not None:
+        values |= _from_document(copy.deepcopy(dict(given)), "settings", table)
     return Settings(**values)
 
 
@@ -258,39 +265,50 @@ def _from_file(file: Path, table: Mapping[str, tuple[type, Any, str]]) -> dict[s
         raise SettingsError(f"The settings file {file} cannot be read: {error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {file} is not TOML: {error}.") from error
+    return _from_document(document, str(file), table)
+
+
+#: The tables of a settings file that say who may call.
+_WHO = frozenset({"projects", "principals", "issuers"})
+
+
+def _from_document(
+    document: dict[str, Any], where: str, table: Mapping[str, tuple[type, Any, str]]
+) -> dict[str, Any]:
+    """The values in ``document``, which is emptied of what is no row of the table."""
     values: dict[str, Any] = {}
     buckets = document.pop("buckets", {})
     if not isinstance(buckets, dict):
-        raise SettingsError(f"{file}: [buckets] is a table; the folder is its key `folder`.")
+        raise SettingsError(f"{where}: [buckets] is a table; the folder is its key `folder`.")
     if "folder" in buckets:
-        values["buckets"] = _cast(Path, buckets.pop("folder"), f"{file}: [buckets] folder")
-    values["bucket_rules"] = tuple(_rule(file, key, value) for key, value in buckets.items())
+        values["buckets"] = _cast(Path, buckets.pop("folder"), f"{where}: [buckets] folder")
+    if buckets:
+        values["bucket_rules"] = tuple(_rule(where, key, value) for key, value in buckets.items())
     if isinstance(document.get("gallery_store"), dict):
-        where = f"{file}: [gallery_store]"
         document["gallery_store"], values["gallery_options"] = _place(
-            where, document["gallery_store"]
+            f"{where}: [gallery_store]", document["gallery_store"]
         )
     if "packs" in document:
         if "pack" in document:
-            raise SettingsError(f"{file}: say once which packs: pack = or [packs].")
-        values["pack"] = _packs(f"{file}: [packs]", document.pop("packs"))
-    values["projects"] = read_projects(document, str(file))
+            raise SettingsError(f"{where}: say once which packs: pack = or [packs].")
+        values["pack"] = _packs(f"{where}: [packs]", document.pop("packs"))
+    if not _WHO.isdisjoint(document):
+        values["projects"] = read_projects(document, where)
     for name, value in document.items():
         if name not in table:
             raise SettingsError(
-                f"{file}: no setting is named {name!r}; there are {', '.join(table)}."
+                f"{where}: no setting is named {name!r}; there are {', '.join(table)}."
             )
-        where = f"{file}: {name}"
-        values[name] = _cast(table[name][0], value, where)
-        _check(name, values[name], where)
+        values[name] = _cast(table[name][0], value, f"{where}: {name}")
+        _check(name, values[name], f"{where}: {name}")
     return values
 
 
 _PATTERN = re.compile(r"([a-z][a-z0-9+.-]*://[^/]*)/?")
 
 
-def _rule(file: Path, pattern: str, value: Any) -> BucketRule:
-    where = f"{file}: [buckets] {pattern!r}"
+def _rule(origin: str, pattern: str, value: Any) -> BucketRule:
+    where = f"{origin}: [buckets] {pattern!r}"
     bucket = _PATTERN.fullmatch(pattern)
     if bucket is None:
         raise SettingsError(f"{where}: a bucket is written like gs://photos, all like gs://.")
@@ -328,7 +346,8 @@ def _cast(cast: type, value: Any, where: str) -> Any:
         return switched(value, where)
     # A settings file has types of its own: 8080.5 is no port, and neither is true.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = isinstance(value, str) or (is_number and cast in (float, type(value)))
+    is_path = isinstance(value, Path) and cast in (Path, str)
+    fits = isinstance(value, str) or is_path or (is_number and cast in (float, type(value)))
     try:
         if not fits:
             raise ValueError

@@ -4,7 +4,9 @@ them. `tapetum.engine` wires the server, which needs none of these."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from tapetum.gallery.backends.joined import JoinedGalleries
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
-from tapetum.imaging.decoders import shared
+from tapetum.imaging.decoders import Decoders, shared
 from tapetum.layout.languages import Languages
 from tapetum.models import packs
 from tapetum.models.manifest import Manifest
@@ -157,13 +159,18 @@ class Workshop:
     ``local_files``: this machine's files can be read and written too, as the command line does.
     ``preload``: networks are loaded now, so that workers inherit them, where that is safe: another
     runtime than ONNX Runtime on the processor has threads or a device, which do not outlive a fork.
+    ``decoders``: without them, those of the process.
     """
 
     def __init__(
-        self, settings: Settings, *, local_files: bool = False, preload: bool = False
+        self,
+        settings: Settings,
+        *,
+        local_files: bool = False,
+        preload: bool = False,
+        decoders: Decoders | None = None,
     ) -> None:
-        cv2.setNumThreads(1)  # the workers already fill the cores
-        self.decoders = shared()
+        self.decoders = decoders if decoders is not None else shared()
         if preload:
             self.decoders.start()
         self._settings = settings
@@ -177,11 +184,17 @@ class Workshop:
             rows = packs.chosen(self.sessions.manifest.packs, settings.pack).values()
             self.sessions.preload(dict.fromkeys(name for row in rows for name in row.weights))
 
-    def annotator(self) -> Annotator:
-        """A new one, with stores and galleries of its own. Raises `GalleryError`."""
+    def galleries(self) -> Galleries:
+        """Those that the settings name, opened anew, and those that ship. Raises `GalleryError`."""
         settings = self._settings
         own = _galleries_to_read(settings) if self._local_files else own_galleries(settings)
-        galleries = JoinedGalleries(own, self._shipped)
+        return JoinedGalleries(own, self._shipped)
+
+    def annotator(self, galleries: Galleries | None = None) -> Annotator:
+        """A new one, with stores of its own, and galleries too if there are none given. Raises
+        `GalleryError`."""
+        settings = self._settings
+        galleries = galleries if galleries is not None else self.galleries()
         return Annotator(
             stores_of(settings, local_files=self._local_files),
             detectors(self._makers),
@@ -200,4 +213,23 @@ def _galleries_to_read(settings: Settings) -> Galleries:
 
 def workshop(settings: Settings, local_files: bool) -> Workshop:
     """What a nursery prepares."""
+    cv2.setNumThreads(1)  # the workers already fill the cores
     return Workshop(settings, local_files=local_files, preload=True)
+
+
+@contextmanager
+def annotator_of(settings: Settings) -> Iterator[Annotator]:
+    """An annotator inside somebody else's program, who may use all that this machine may. It is let
+    go of at the end, with its children, and changes nothing of the process that it is in.
+
+    Raises `SettingsError` and `GalleryError`.
+    """
+    with ExitStack() as stack:
+        decoders = Decoders()
+        stack.callback(decoders.close)
+        workshop = Workshop(replace(settings, auth="none"), local_files=True, decoders=decoders)
+        galleries = workshop.galleries()
+        stack.callback(galleries.close)
+        annotator = workshop.annotator(galleries)
+        stack.callback(annotator.close)
+        yield annotator

@@ -8,9 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from importlib import import_module
 
 from tapetum import __version__
 from tapetum.errors import TapetumError
+
+#: Each is a module of this folder.
+COMMANDS = ("serve", "annotate", "gallery", "models", "certs", "keys")
 
 
 class ExitCode(IntEnum):
@@ -43,8 +47,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     # The workers already fill the cores. NumPy's own threads would only wait beside them, busily:
     # under load they doubled the CPU time of a landmark. NumPy reads it once, as it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Imported here: the models' libraries take a second, in which Ctrl-C should work too.
-    from tapetum.cli import annotate, certs, gallery, keys, models, serve  # noqa: PLC0415
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Only the command that is wanted: a server has no use for the models' libraries, nor for the
+    # decoders, and they take a second, in which Ctrl-C should work too.
+    named = [name for name in given[:1] if name in COMMANDS] or COMMANDS
 
     parser = argparse.ArgumentParser(
         prog="tapetum",
@@ -52,9 +58,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"tapetum {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (serve, annotate, gallery, models, certs, keys):
-        command.add_to(commands)
-    options = parser.parse_args(arguments)
+    for name in named:
+        import_module(f"tapetum.cli.{name}").add_to(commands)
+    options = parser.parse_args(given)
     return int(options.run(options))
 
 

@@ -48,7 +48,14 @@ def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
     `MAX_PIXELS`, before any pixel is decoded.
     """
     prepare()
-    with _bad_bytes(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+    with bad_bytes(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        return _picture(image, side_for)
+
+
+def pictured(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture:
+    """An image that somebody's program made or opened, as `decode` would make a picture of a file
+    with the same pixels. Raises as `decode` does; sets nothing of Pillow."""
+    with bad_bytes():
         return _picture(image, side_for)
 
 
@@ -76,23 +83,24 @@ class Frames:
 
     def __init__(self, file: IO[bytes], kind: str) -> None:
         prepare()
-        with _bad_bytes():
+        with bad_bytes():
             self._image = Image.open(file, formats=[kind])
 
     def count(self) -> int:
         """How many there are."""
-        with _bad_bytes():
+        with bad_bytes():
             return int(getattr(self._image, "n_frames", 1))
 
     def picture(self, number: int, side_for: Callable[[int, int], int]) -> Picture:
         """Frame ``number``, 1-based, as `decode` makes it."""
-        with _bad_bytes():
+        with bad_bytes():
             self._image.seek(number - 1)
             return _picture(self._image, side_for)
 
 
 @contextmanager
-def _bad_bytes() -> Iterator[None]:
+def bad_bytes() -> Iterator[None]:
+    """Turn what Pillow raises over bytes it cannot read into `BadImage` and `ImageTooLarge`."""
     try:
         yield
     except Image.DecompressionBombError as error:

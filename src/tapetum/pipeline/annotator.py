@@ -27,8 +27,8 @@ from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, shards
 from tapetum.pipeline.documents import Document, fetched, open_document
 from tapetum.pipeline.exhaustion import raise_if_exhausted
-from tapetum.pipeline.fetch_ahead import FetchAhead
-from tapetum.pipeline.image_sources import ImageSource, KnownSource, PageSource, Source
+from tapetum.pipeline.fetch_ahead import Begun, Coming, FetchAhead
+from tapetum.pipeline.image_sources import ImageSource, Source, numbered, pages_of
 from tapetum.pipeline.spool import Spool
 from tapetum.recognisers import Recogniser, in_order
 from tapetum.signals import Signals
@@ -121,8 +121,8 @@ class Annotator:
             self._run_file(task, control, known)
             return
         requests = messages.BatchAnnotateImagesRequest.FromString(task.requests).requests
-        owner = _owner(RequestContext(task.principal, task.project))
-        images = [ImageSource(request, self._decoders, owner) for request in requests[task.done :]]
+        context = RequestContext(task.principal, task.project)
+        images = [self.source(request, context) for request in requests[task.done :]]
         for shard, answers in self._shards(task, images, control, known):
             response = messages.BatchAnnotateImagesResponse(responses=answers)
             self._write(task, shard, response, control)
@@ -137,11 +137,24 @@ class Annotator:
         """Answer a serialized ``BatchAnnotateImagesRequest`` of ``context`` with a serialized
         response."""
         asked = messages.BatchAnnotateImagesRequest.FromString(requests).requests
-        images = [ImageSource(request, self._decoders, _owner(context)) for request in asked]
-        sources = _numbered(images, 1, known)
+        images = [self.source(request, context) for request in asked]
+        sources = numbered(images, 1, known)
         answers = self._answers(sources, self._caller(context), control)
         response = messages.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
+
+    def source(self, request: Any, context: RequestContext = NO_CONTEXT) -> ImageSource:
+        """The image of an ``AnnotateImageRequest`` of ``context``."""
+        return ImageSource(request, self._decoders, _owner(context))
+
+    def begin(self, source: Source, context: RequestContext = NO_CONTEXT) -> None:
+        """Begin to get what `answer` will look at, without waiting."""
+        source.prepare(self._fetchers, self._caller(context).stores)
+
+    def answer(self, source: Source, context: RequestContext = NO_CONTEXT) -> Any:
+        """The ``AnnotateImageResponse`` of one source that was begun."""
+        [response] = self._seen(Begun(source), self._caller(context), UNCONTROLLED)
+        return response
 
     def annotate_file(
         self,
@@ -161,11 +174,11 @@ class Annotator:
             with open_document(
                 asked.input_config, caller.stores, self._decoders, _owner(context)
             ) as document:
-                pages = _pages(
+                pages = pages_of(
                     asked, document, document.numbers(asked.pages, limits.MAX_SYNC_PAGES)
                 )
-                numbered = _numbered(pages, 1, known)
-                response.responses.extend(self._answers(numbered, caller, control))
+                sources = numbered(pages, 1, known)
+                response.responses.extend(self._answers(sources, caller, control))
                 response.total_pages = document.pages
         except ImageError as error:
             response.error.code, response.error.message = error.code, error.message
@@ -179,7 +192,7 @@ class Annotator:
     def _run_file(self, task: Task, control: Control, known: Known) -> None:
         asked = messages.AnnotateFileRequest.FromString(task.requests)
         with self._document_of(task, asked.input_config) as document:
-            pages = _pages(asked, document, range(task.first + task.done, task.last + 1))
+            pages = pages_of(asked, document, range(task.first + task.done, task.last + 1))
             for shard, answers in self._shards(task, pages, control, known):
                 response = _file_response(asked)
                 response.responses.extend(answers)
@@ -210,8 +223,8 @@ class Annotator:
         self, task: Task, sources: Sequence[Source], control: Control, known: Known
     ) -> Iterator[tuple[Shard, list[Any]]]:
         """Each shard not yet written and its answers."""
-        numbered = _numbered(sources, task.first + task.done, known)
-        answers = self._answers_of_task(task, numbered, control)
+        positioned = numbered(sources, task.first + task.done, known)
+        answers = self._answers_of_task(task, positioned, control)
         for shard in task.shards_left():
             yield shard, list(islice(answers, len(shard)))
 
@@ -250,26 +263,26 @@ class Annotator:
         """Responses in order of ``sources``, positions and what is there; ``control`` may stop the
         work by raising."""
         with closing(FetchAhead(sources, self._fetchers, caller.stores)) as coming:
-            while images := self._window(coming, caller.context, control):
-                for signal, detector in self._detectors.items():
-                    self._detect(
-                        detector, [image for image in images if signal in self._needs(image)]
-                    )
-                for signal, recogniser in self._recognisers.items():
-                    for image in images:
-                        if signal in self._needs(image):
-                            self._recognise(recogniser, image)
-                for image in images:
-                    self._describe(image)
-                    image.source.finish(image.response)
-                    image.picture = None
-                    control.finished(image.position)
-                # Only now: while an answer is written, no image is in hand.
-                yield from (image.response for image in images)
+            yield from self._seen(coming, caller, control)
 
-    def _window(
-        self, coming: FetchAhead, context: RequestContext, control: Control
-    ) -> list[_Image]:
+    def _seen(self, coming: Coming, caller: _Caller, control: Control) -> Iterator[Any]:
+        """Responses to the sources that are ``coming``, in windows."""
+        while images := self._window(coming, caller.context, control):
+            for signal, detector in self._detectors.items():
+                self._detect(detector, [image for image in images if signal in self._needs(image)])
+            for signal, recogniser in self._recognisers.items():
+                for image in images:
+                    if signal in self._needs(image):
+                        self._recognise(recogniser, image)
+            for image in images:
+                self._describe(image)
+                image.source.finish(image.response)
+                image.picture = None
+                control.finished(image.position)
+            # Only now: while an answer is written, no image is in hand.
+            yield from (image.response for image in images)
+
+    def _window(self, coming: Coming, context: RequestContext, control: Control) -> list[_Image]:
         """The next `WINDOW` pictures, or fewer that are large, or that are here: while there are
         images in hand, no store is waited for."""
         images: list[_Image] = []
@@ -400,15 +413,6 @@ def _languages(image: _Image) -> tuple[str, ...]:
         return ()
 
 
-def _numbered(sources: Sequence[Source], first: int, known: Known) -> list[tuple[int, Source]]:
-    """``sources`` with their positions from ``first``; answers that are ``known`` take the place of
-    what would be looked at."""
-    return [
-        (position, KnownSource(source, known[position]) if position in known else source)
-        for position, source in enumerate(sources, first)
-    ]
-
-
 def _owner(context: RequestContext) -> str:
     """Whose pictures may share a decoder: those of one caller for one project."""
     return f"{context.project}/{context.principal}"
@@ -421,11 +425,3 @@ def _file_response(asked: Any) -> Any:
     if not asked.input_config.content:
         response.input_config.gcs_source.uri = asked.input_config.gcs_source.uri
     return response
-
-
-def _pages(asked: Any, document: Document, numbers: Iterable[int]) -> list[PageSource]:
-    request = messages.AnnotateImageRequest(
-        features=asked.features, image_context=asked.image_context
-    )
-    uri = fetch.uri_of_file(asked.input_config)
-    return [PageSource(request, document, number, uri) for number in numbers]

@@ -46,7 +46,7 @@ def fetch(image: Any, stores: Stores) -> bytes:
     """
     if image.content:
         if len(image.content) > MAX_BYTES:
-            raise _too_large("Image", f"{len(image.content)} bytes")
+            raise too_large("Image", f"{len(image.content)} bytes")
         return bytes(image.content)
     uri = uri_of(image)
     if not image.source.image_uri and scheme_of(uri) != "gs":
@@ -71,7 +71,7 @@ def _read(what: str, uri: str, stores: Stores, limit: int) -> bytes:
     try:
         return stores.read(uri, limit)
     except ObjectTooLarge as error:
-        raise _too_large(what, error.message.removesuffix(".")) from error
+        raise too_large(what, error.message.removesuffix(".")) from error
     except InvalidObjectName as error:
         raise InvalidImageUri(f"Invalid {what.lower()} URI specified: {error.message}") from error
     except ObjectNotFound as error:
@@ -88,6 +88,7 @@ def _read(what: str, uri: str, stores: Stores, limit: int) -> bytes:
         raise UrlNotAvailable(f"Error opening file: {uri}. The store does not answer.") from error
 
 
-def _too_large(kind: str, what: str) -> ImageTooLarge:
+def too_large(kind: str, what: str) -> ImageTooLarge:
+    """The error of an ``Image`` or a ``File`` that is too large; ``what`` says how large it is."""
     name, most = {"Image": ("Image file", "20 MB"), "File": ("File", "256 MB")}[kind]
     return ImageTooLarge(f"{name} too large: {what}. Please limit to {most}.")

@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from tapetum.pipeline.image_sources import Source
 from tapetum.stores.router import Stores
 
 #: Image files fetched ahead of the one being looked at, per task.
 AHEAD = 8
+
+
+class Coming(Protocol):
+    """Sources one after the other."""
+
+    def take(self, *, wait: bool) -> tuple[int, Source] | None:
+        """As of `FetchAhead`."""
+        ...
+
+
+class Begun:
+    """One source that was begun before."""
+
+    def __init__(self, source: Source) -> None:
+        self._source: Source | None = source
+
+    def take(self, *, wait: bool) -> tuple[int, Source] | None:
+        source, self._source = self._source, None
+        if source is None:
+            return None
+        source.wait()
+        return 1, source
 
 
 class FetchAhead:

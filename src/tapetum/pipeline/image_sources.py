@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, page_units
 from tapetum.pipeline.documents import Document
 from tapetum.stores.router import Stores
+from tapetum.tasks.control import Known
 from tapetum.vision import messages
 from tapetum.vision.formats import is_pdf
 
@@ -184,3 +186,21 @@ class KnownSource:
 
     def finish(self, response: Any) -> None:
         """Nothing: it was finished when it was made."""
+
+
+def numbered(sources: Sequence[Source], first: int, known: Known) -> list[tuple[int, Source]]:
+    """``sources`` with their positions from ``first``; answers that are ``known`` take the place of
+    what would be looked at."""
+    return [
+        (position, KnownSource(source, known[position]) if position in known else source)
+        for position, source in enumerate(sources, first)
+    ]
+
+
+def pages_of(asked: Any, document: Document, numbers: Iterable[int]) -> list[PageSource]:
+    """Pages ``numbers`` of ``document``, of which ``asked`` says which features want what."""
+    request = messages.AnnotateImageRequest(
+        features=asked.features, image_context=asked.image_context
+    )
+    uri = fetch.uri_of_file(asked.input_config)
+    return [PageSource(request, document, number, uri) for number in numbers]

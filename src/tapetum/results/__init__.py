@@ -1,0 +1,1 @@
+"""Results: what is said of a picture, for a program in Python. Plain values, without protobuf."""
