@@ -82,6 +82,12 @@ class RunningServer:
 StartServer = Callable[..., RunningServer]
 
 
+@pytest.fixture(scope="session")
+def running() -> type[RunningServer]:
+    """What a server that a test starts by itself is to others."""
+    return RunningServer
+
+
 def start_server_process(data: Path, *flags: str, port: int = 0) -> RunningServer:
     """Start a server over ``data`` and wait for its ready line."""
     command = [sys.executable, "-m", "tapetum", "serve", "--port", str(port)]

@@ -18,6 +18,7 @@ from tapetum.executors import Executor
 from tapetum.executors.nursery import Config
 from tapetum.executors.process import ProcessExecutor
 from tapetum.identity.quotas import Quotas
+from tapetum.imaging import jail
 from tapetum.imaging.decoders import Decoders
 from tapetum.ledger import Ledger
 from tapetum.ledger.memory import MemoryLedger
@@ -31,6 +32,8 @@ from tapetum.stores.wiring import stores_of
 #: Of threads that run tasks behind doors. Measured with both cores busy: GetOperation is answered
 #: about twice as often as at 0, at no cost to the batch while nothing else wants the cores.
 TASK_NICENESS = 10
+#: What a nursery prepares: `tapetum.executors.nursery.Config.factory`.
+WORKSHOP = "tapetum.wiring:workshop"
 #: Bytes of the requests of all calls that wait for their answer, together.
 CALL_BYTES = 256 * 2**20
 
@@ -49,11 +52,16 @@ class Engine:
         niceness: int = 0,
         log_level: str | None = None,
         instance: Instance | None = None,
+        factory: str = WORKSHOP,
     ) -> None:
         self.stores = stores_of(settings, local_files=local_files)
         self.ledger = ledger
         self.executor = executor_of(
-            settings, local_files=local_files, niceness=niceness, log_level=log_level
+            settings,
+            local_files=local_files,
+            niceness=niceness,
+            log_level=log_level,
+            factory=factory,
         )
         self.decoders = Decoders()
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
@@ -70,8 +78,10 @@ class Engine:
         self._shutdown_seconds = settings.shutdown_seconds
 
     @classmethod
-    def of_server(cls, settings: Settings) -> Engine:
-        """Behind doors: a ledger on disk, and only buckets and the web to read from."""
+    def of_server(cls, settings: Settings, factory: str = WORKSHOP) -> Engine:
+        """Behind doors: a ledger on disk, and only buckets and the web to read from. No other
+        process of this user may look into this one from now on."""
+        jail.not_dumpable()
         try:
             settings.buckets_dir.mkdir(parents=True, exist_ok=True)
             settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -79,7 +89,7 @@ class Engine:
             raise SettingsError(f"The data folder cannot be made: {error}.") from error
         ledger = SqlLedger(settings.data_dir / "ledger.sqlite")
         instance = Instance(settings.data_dir)
-        return cls(settings, ledger, niceness=TASK_NICENESS, instance=instance)
+        return cls(settings, ledger, niceness=TASK_NICENESS, instance=instance, factory=factory)
 
     @classmethod
     def of_command_line(cls, settings: Settings, log_level: str | None = None) -> Engine:
@@ -100,9 +110,9 @@ class Engine:
             self.rest()
 
     def rest(self) -> None:
-        """Claim nothing more, and give back what is unfinished: in half the time that shutting down
-        may take, for calls in progress want some too."""
-        self.dispatcher.stop(self._shutdown_seconds / 2)
+        """Claim nothing more, and give back what is unfinished: in less than half the time that
+        shutting down may take, for calls in progress want some too."""
+        self.dispatcher.stop(0.4 * self._shutdown_seconds)
 
     def close(self) -> None:
         """Let go of processes, threads and files."""
@@ -115,7 +125,12 @@ class Engine:
 
 
 def executor_of(
-    settings: Settings, *, local_files: bool, niceness: int, log_level: str | None
+    settings: Settings,
+    *,
+    local_files: bool,
+    niceness: int,
+    log_level: str | None,
+    factory: str = WORKSHOP,
 ) -> Executor:
     """The executor that the settings name. Raises what keeps its workers from beginning."""
     if settings.executor == "local" or sys.platform != "linux":
@@ -126,7 +141,7 @@ def executor_of(
         annotator = Workshop(settings, local_files=local_files).annotator()
         return LocalExecutor(annotator, settings.worker_count, niceness)
     config = Config(
-        factory="tapetum.wiring:workshop",
+        factory=factory,
         arguments=(settings, local_files),
         image_memory=settings.image_memory * _MIB,
         niceness=niceness,

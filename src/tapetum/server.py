@@ -13,7 +13,7 @@ import uvicorn
 from tapetum.door import front, grpc, rest
 from tapetum.door.front import Limits, is_loopback
 from tapetum.door.http1 import HEADER_BYTES, Http1
-from tapetum.engine import Engine
+from tapetum.engine import WORKSHOP, Engine
 from tapetum.errors import SettingsError
 from tapetum.identity.api_keys import ApiKeys
 from tapetum.identity.gate import Gate
@@ -25,7 +25,7 @@ from tapetum.stores.web import WebStore
 #: Largest set of public keys, in bytes.
 _KEYS_LIMIT = 2**20
 #: Seconds that calls in progress have to finish when the server stops.
-SHUTDOWN_SECONDS = 5
+SHUTDOWN_SECONDS = 3
 
 
 def gate(settings: Settings) -> Gate:
@@ -67,9 +67,10 @@ class Server:
     or the keys of an issuer cannot be used, or when the world could listen or come in.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, factory: str = WORKSHOP) -> None:
         check_listening(settings)
         self._settings = settings
+        self._factory = factory
         self._gate = gate(settings)
         self._limits = Limits(settings.connections, idle=settings.idle).within_files()
         self._tls = (
@@ -83,7 +84,7 @@ class Server:
 
         Raises `SettingsError` when a port cannot be listened on.
         """
-        engine = await asyncio.to_thread(Engine.of_server, self._settings)
+        engine = await asyncio.to_thread(Engine.of_server, self._settings, self._factory)
         try:
             async with contextlib.AsyncExitStack() as doors:
                 addresses = await self._open(engine, doors)

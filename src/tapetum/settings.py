@@ -309,12 +309,12 @@ _PATTERN = re.compile(r"([a-z][a-z0-9+.-]*://[^/]*)/?")
 
 def _rule(origin: str, pattern: str, value: Any) -> BucketRule:
     where = f"{origin}: [buckets] {pattern!r}"
-    found = _PATTERN.fullmatch(pattern)
-    if found is None:
+    bucket = _PATTERN.fullmatch(pattern)
+    if bucket is None:
         raise SettingsError(f"{where}: a bucket is written like gs://photos, all like gs://.")
     if isinstance(value, str):
-        return BucketRule(found[1], value)
-    return BucketRule(found[1], *_place(where, value))
+        return BucketRule(bucket[1], value)
+    return BucketRule(bucket[1], *_place(where, value))
 
 
 def _packs(where: str, table: Any) -> str:

@@ -17,7 +17,7 @@ def test_every_row_is_listed_whole_when_not_on_a_terminal(run):
     rows = list(Manifest.packaged())
     assert rows
     for weight in rows:
-        [line] = [line for line in ran.out.splitlines() if f" {weight.name} " in line]
+        [line] = [line for line in ran.out.splitlines() if line.startswith(f"│ {weight.name} ")]
         for text in (weight.purpose, weight.file, weight.upstream, weight.licence, weight.sha256):
             assert text in line
         assert re.search(r"ok, \d+\.\d MB", line)
@@ -33,7 +33,7 @@ def test_weights_that_are_not_the_manifests_fail(run, monkeypatch):
     assert ran.code == ExitCode.FAILED
     states = {weight.name: "wrong" if weight in (wrong, missing) else "ok," for weight in manifest}
     for name, state in states.items():
-        [line] = [line for line in ran.out.splitlines() if f" {name} " in line and "│" in line]
+        [line] = [line for line in ran.out.splitlines() if line.startswith(f"│ {name} ")]
         assert state in line
     assert f"sha256 {first.sha256}, expected {'0' * 64}" in ran.out
     assert f"The weights {missing.name} (no-such.onnx" in ran.out

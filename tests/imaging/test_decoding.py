@@ -1,4 +1,4 @@
-"""Image files of every kind, whole and broken."""
+"""Image files of every kind, whole and broken, decoded here and in a child."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,25 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from tapetum.errors import BadImage, ImageError, ImageTooLarge
-from tapetum.imaging.decoding import decode
+from tapetum.imaging import decoding
+from tapetum.imaging.decoders import Decoders
 from tapetum.imaging.picture import Picture
 
 ORIENTATION = 0x0112
+
+Decode = Callable[[bytes, Callable[[int, int], int]], Picture]
+
+
+@pytest.fixture(scope="module", params=["here", "in a child"])
+def decode(request: pytest.FixtureRequest, decoders: Decoders) -> Iterator[Decode]:
+    """What decodes. Both ways give the same pixels and the same errors."""
+    if request.param == "in a child":
+        yield decoders.decode
+        return
+    limit = Image.MAX_IMAGE_PIXELS
+    decoding.prepare()
+    yield decoding.decode
+    Image.MAX_IMAGE_PIXELS = limit
 
 
 def whole(width: int, height: int) -> int:
@@ -86,13 +102,13 @@ DRAWING = Image.fromarray(pixels_of(40, 24))
         ("ICO", {"sizes": [(40, 24)]}),
     ],
 )
-def test_lossless_formats(kind: str, options: dict[str, Any]) -> None:
+def test_lossless_formats(decode: Decode, kind: str, options: dict[str, Any]) -> None:
     picture = decode(packed(DRAWING, kind, **options), whole)
     assert np.array_equal(checked(picture), np.asarray(DRAWING))
     assert (picture.width, picture.height) == (40, 24)
 
 
-def test_an_icon_with_a_bitmap() -> None:
+def test_an_icon_with_a_bitmap(decode: Decode) -> None:
     image = Image.fromarray(pixels_of(32, 32))
     picture = decode(packed(image, "ICO", sizes=[(32, 32)], bitmap_format="bmp"), whole)
     assert np.array_equal(checked(picture), np.asarray(image))
@@ -109,7 +125,7 @@ def test_an_icon_with_a_bitmap() -> None:
         ("TIFF", {"compression": "jpeg"}),
     ],
 )
-def test_lossy_formats(kind: str, options: dict[str, Any]) -> None:
+def test_lossy_formats(decode: Decode, kind: str, options: dict[str, Any]) -> None:
     image = smooth(64, 40)
     picture = decode(packed(image, kind, quality=95, **options), whole)
     difference = np.abs(checked(picture).astype(int) - np.asarray(image))
@@ -117,7 +133,7 @@ def test_lossy_formats(kind: str, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_the_first_frame_counts(kind: str) -> None:
+def test_the_first_frame_counts(decode: Decode, kind: str) -> None:
     frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "lime", "blue")]
     options = {"lossless": True} if kind == "WEBP" else {}
     content = packed(frames[0], kind, save_all=True, append_images=frames[1:], **options)
@@ -127,7 +143,7 @@ def test_the_first_frame_counts(kind: str) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
 @pytest.mark.parametrize("side", [1, 640, 3000])
-def test_extreme_shapes(size: tuple[int, int], kind: str, side: int) -> None:
+def test_extreme_shapes(decode: Decode, size: tuple[int, int], kind: str, side: int) -> None:
     picture = decode(packed(Image.new("RGB", size, "white"), kind), lambda *_: side)
     pixels = checked(picture)
     assert (pixels > 250).all()
@@ -138,32 +154,32 @@ def test_extreme_shapes(size: tuple[int, int], kind: str, side: int) -> None:
 # Modes.
 
 
-def test_sixteen_bit_grey_keeps_its_upper_byte() -> None:
+def test_sixteen_bit_grey_keeps_its_upper_byte(decode: Decode) -> None:
     samples = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
     pixels = checked(decode(packed(Image.fromarray(samples), "PNG"), whole))
     assert np.array_equal(pixels, np.repeat((samples >> 8)[:, :, None], 3, axis=2))
 
 
-def test_dark_sixteen_bit_grey_stays_dark() -> None:
+def test_dark_sixteen_bit_grey_stays_dark(decode: Decode) -> None:
     content = packed(Image.fromarray(np.full((8, 8), 200, np.uint16)), "PNG")
     assert (checked(decode(content, whole)) == 0).all()
 
 
 @pytest.mark.parametrize("kind", [".png", ".tiff"])
-def test_sixteen_bit_colour_keeps_its_upper_byte(kind: str) -> None:
+def test_sixteen_bit_colour_keeps_its_upper_byte(decode: Decode, kind: str) -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (12, 16, 3), dtype=np.uint16)
     ok, content = cv2.imencode(kind, samples[:, :, ::-1])
     assert ok
     assert np.array_equal(checked(decode(content.tobytes(), whole)), samples >> 8)
 
 
-def test_big_endian_sixteen_bit_tiff() -> None:
+def test_big_endian_sixteen_bit_tiff(decode: Decode) -> None:
     samples = np.arange(0, 65536, 256, dtype=np.uint16).reshape(16, 16)
     content = packed(Image.frombytes("I;16B", (16, 16), samples.astype(">u2").tobytes()), "TIFF")
     assert np.array_equal(checked(decode(content, whole))[:, :, 0], samples >> 8)
 
 
-def test_float_tiff_is_stretched() -> None:
+def test_float_tiff_is_stretched(decode: Decode) -> None:
     samples = np.linspace(-3.5, 1e6, 64, dtype=np.float32).reshape(8, 8)
     grey = checked(decode(packed(Image.fromarray(samples), "TIFF"), whole))[:, :, 0]
     assert (grey[0, 0], grey[-1, -1]) == (0, 255)
@@ -182,12 +198,12 @@ def test_float_tiff_is_stretched() -> None:
         np.array([[-5, 5]], np.int32),
     ],
 )
-def test_odd_numbers(samples: NDArray[Any]) -> None:
+def test_odd_numbers(decode: Decode, samples: NDArray[Any]) -> None:
     picture = decode(packed(Image.fromarray(samples), "TIFF"), whole)
     assert checked(picture).shape[:2] == samples.shape
 
 
-def test_cmyk_jpeg() -> None:
+def test_cmyk_jpeg(decode: Decode) -> None:
     for colour, expected in (((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 255), (0, 0, 0))):
         content = packed(Image.new("CMYK", (16, 16), colour), "JPEG", quality=100)
         difference = checked(decode(content, whole)).astype(int) - expected
@@ -196,7 +212,9 @@ def test_cmyk_jpeg() -> None:
 
 @pytest.mark.parametrize(("alpha", "expected"), [(0, 255), (255, 100), (127, 178)])
 @pytest.mark.parametrize(("mode", "kind"), [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP")])
-def test_transparency_goes_over_white(mode: str, kind: str, alpha: int, expected: int) -> None:
+def test_transparency_goes_over_white(
+    decode: Decode, mode: str, kind: str, alpha: int, expected: int
+) -> None:
     colour = (100, 100, 100, alpha) if mode == "RGBA" else (100, alpha)
     image = Image.new(mode, (8, 8), colour)
     content = packed(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
@@ -204,21 +222,21 @@ def test_transparency_goes_over_white(mode: str, kind: str, alpha: int, expected
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
-def test_a_transparent_palette_goes_over_white(kind: str) -> None:
+def test_a_transparent_palette_goes_over_white(decode: Decode, kind: str) -> None:
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
     image.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
     pixels = checked(decode(packed(image, kind, transparency=0), whole))
     assert pixels.tolist() == [[[255, 255, 255], [255, 0, 0], [0, 0, 255]]]
 
 
-def test_a_palette_with_degrees_of_transparency() -> None:
+def test_a_palette_with_degrees_of_transparency(decode: Decode) -> None:
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8), "P")
     image.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
     pixels = checked(decode(packed(image, "PNG", transparency=bytes([255, 0, 127])), whole))
     assert pixels.tolist() == [[[0, 0, 0], [255, 255, 255], [128, 128, 255]]]
 
 
-def test_transparency_leaves_no_dark_edge_when_reduced() -> None:
+def test_transparency_leaves_no_dark_edge_when_reduced(decode: Decode) -> None:
     """Transparent black beside opaque white is white, at any size."""
     samples = np.zeros((64, 64, 4), np.uint8)
     samples[:, ::2] = 255
@@ -228,7 +246,7 @@ def test_transparency_leaves_no_dark_edge_when_reduced() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "GIF"])
-def test_one_bit(kind: str) -> None:
+def test_one_bit(decode: Decode, kind: str) -> None:
     image = Image.new("1", (9, 3), 1)
     image.putpixel((4, 1), 0)
     pixels = checked(decode(packed(image, kind), whole))
@@ -237,7 +255,7 @@ def test_one_bit(kind: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "YCbCr", "LAB"])
-def test_other_modes_of_tiff(mode: str) -> None:
+def test_other_modes_of_tiff(decode: Decode, mode: str) -> None:
     image = Image.new("LAB", (16, 16)) if mode == "LAB" else smooth(16, 16).convert(mode)
     assert checked(decode(packed(image, "TIFF"), whole)).shape == (16, 16, 3)
 
@@ -256,7 +274,7 @@ def test_other_modes_of_tiff(mode: str) -> None:
         ("TIFF", {"compression": "tiff_lzw"}),
     ],
 )
-def test_orientation(kind: str, options: dict[str, Any], orientation: int) -> None:
+def test_orientation(decode: Decode, kind: str, options: dict[str, Any], orientation: int) -> None:
     content = packed(DRAWING, kind, exif=oriented(orientation), **options)
     sizes: list[tuple[int, int]] = []
 
@@ -273,7 +291,7 @@ def test_orientation(kind: str, options: dict[str, Any], orientation: int) -> No
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_orientation_of_a_reduced_picture(kind: str) -> None:
+def test_orientation_of_a_reduced_picture(decode: Decode, kind: str) -> None:
     image = Image.new("RGB", (800, 400), "white")
     image.paste("red", (0, 0, 400, 400))
     picture = decode(packed(image, kind, exif=oriented(6)), lambda *_: 100)
@@ -286,7 +304,7 @@ def test_orientation_of_a_reduced_picture(kind: str) -> None:
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
-def test_an_orientation_that_is_none(kind: str, orientation: int) -> None:
+def test_an_orientation_that_is_none(decode: Decode, kind: str, orientation: int) -> None:
     picture = decode(packed(DRAWING, kind, exif=oriented(orientation)), whole)
     assert checked(picture).shape == (24, 40, 3)
 
@@ -305,7 +323,7 @@ BROKEN_EXIF = [
 
 @pytest.mark.parametrize("exif", BROKEN_EXIF, ids=range(len(BROKEN_EXIF)))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_broken_exif_beside_good_pixels(kind: str, exif: bytes) -> None:
+def test_broken_exif_beside_good_pixels(decode: Decode, kind: str, exif: bytes) -> None:
     """Also with every warning an error, as it is in these tests."""
     if kind == "JPEG":
         segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
@@ -315,7 +333,7 @@ def test_broken_exif_beside_good_pixels(kind: str, exif: bytes) -> None:
     assert checked(decode(content, whole)).shape == (40, 64, 3)
 
 
-def test_broken_mpo_index_beside_good_pixels() -> None:
+def test_broken_mpo_index_beside_good_pixels(decode: Decode) -> None:
     segment = b"\xff\xe2" + struct.pack(">H", 2 + 4 + 8) + b"MPF\0II*\0\xff\xff\xff\xff"
     assert checked(decode(PHOTO[:2] + segment + PHOTO[2:], whole)).shape == (40, 64, 3)
 
@@ -326,7 +344,9 @@ def test_broken_mpo_index_beside_good_pixels() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("size", [(1600, 1200), (1200, 1600), (1601, 7), (900, 900)])
 @pytest.mark.parametrize("side", [1, 99, 100, 400, 640, 1024, 5000])
-def test_at_least_the_wanted_side(kind: str, size: tuple[int, int], side: int) -> None:
+def test_at_least_the_wanted_side(
+    decode: Decode, kind: str, size: tuple[int, int], side: int
+) -> None:
     picture = decode(packed(Image.new("RGB", size, "teal"), kind), lambda *_: side)
     rows, columns = checked(picture).shape[:2]
     assert (picture.width, picture.height) == size
@@ -335,7 +355,7 @@ def test_at_least_the_wanted_side(kind: str, size: tuple[int, int], side: int) -
         assert columns / rows == pytest.approx(size[0] / size[1], rel=0.1 if side > 50 else 1)
 
 
-def test_a_reduced_photo_shows_the_same() -> None:
+def test_a_reduced_photo_shows_the_same(decode: Decode) -> None:
     for options in ({}, {"progressive": True}):
         picture = decode(packed(smooth(1600, 1200), "JPEG", **options), lambda *_: 200)
         small = np.asarray(smooth(picture.pixels.shape[1], picture.pixels.shape[0]))
@@ -382,7 +402,7 @@ BROKEN = broken_files()
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_bytes_that_are_no_picture(name: str) -> None:
+def test_bytes_that_are_no_picture(decode: Decode, name: str) -> None:
     with pytest.raises(BadImage) as caught:
         decode(BROKEN[name], whole)
     assert caught.value.message == "Bad image data."
@@ -422,7 +442,7 @@ def icon_of(png: bytes) -> bytes:
         pytest.param(packed(Image.new("1", (8661, 8661)), "GIF"), id="GIF"),
     ],
 )  # fmt: skip
-def test_too_many_pixels(content: bytes) -> None:
+def test_too_many_pixels(decode: Decode, content: bytes) -> None:
     assert len(content) < 1_000_000
     with pytest.raises(ImageTooLarge) as caught:
         decode(content, whole)
@@ -430,7 +450,7 @@ def test_too_many_pixels(content: bytes) -> None:
     assert caught.value.code == 3
 
 
-def test_the_largest_picture() -> None:
+def test_the_largest_picture(decode: Decode) -> None:
     """75 megapixels are fine, and Pillow's own warning below that is not heard."""
     picture = decode(packed(Image.new("1", (10_000, 7500)), "PNG"), lambda *_: 100)
     assert (picture.width, picture.height) == (10_000, 7500)
@@ -441,12 +461,13 @@ def test_a_bomb_takes_no_memory() -> None:
     script = (
         "import re, sys\n"
         "from pathlib import Path\n"
-        "from tapetum.imaging.decoding import decode\n"
+        "from tapetum.imaging.decoding import decode, prepare\n"
         "from tapetum.errors import ImageTooLarge\n"
         "def peak():\n"
         "    status = Path('/proc/self/status').read_text()\n"
         "    return int(re.search(r'VmHWM:\\s+(\\d+) kB', status)[1])\n"
         "content = sys.stdin.buffer.read()\n"
+        "prepare()\n"
         "before = peak()\n"
         "try:\n"
         "    decode(content, max)\n"
@@ -460,11 +481,14 @@ def test_a_bomb_takes_no_memory() -> None:
         assert int(run.stdout) < 20_000  # kB; the pixels would be 196 and 75 MB
 
 
-def test_an_icon_s_true_size() -> None:
+def test_an_icon_s_true_size(decode: Decode) -> None:
     inner = packed(DRAWING, "PNG")
     picture = decode(icon_of(inner), whole)
     assert (picture.width, picture.height) == (40, 24)
     assert np.array_equal(checked(picture), np.asarray(DRAWING))
+
+
+# Anything at all.
 
 
 def seeds() -> list[bytes]:
@@ -496,7 +520,7 @@ def seeds() -> list[bytes]:
 SEEDS = seeds()
 
 
-def picture_or_image_error(content: bytes) -> None:
+def picture_or_image_error(decode: Decode, content: bytes) -> None:
     try:
         picture = decode(content, lambda *_: 20)
     except ImageError:
@@ -510,8 +534,8 @@ def picture_or_image_error(content: bytes) -> None:
     st.sampled_from([seed[:cut] for seed in SEEDS for cut in (4, 12, 30, 60)]),
     st.binary(max_size=200),
 )))  # fmt: skip
-def test_random_bytes(content: bytes) -> None:
-    picture_or_image_error(content)
+def test_random_bytes(decode: Decode, content: bytes) -> None:
+    picture_or_image_error(decode, content)
 
 
 def mutated(seed: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
@@ -535,14 +559,14 @@ def mutated(seed: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
         max_size=6,
     ),
 )
-def test_mutated_files(seed: bytes, edits: list[tuple[float, int, bytes]]) -> None:
-    picture_or_image_error(mutated(seed, edits))
+def test_mutated_files(decode: Decode, seed: bytes, edits: list[tuple[float, int, bytes]]) -> None:
+    picture_or_image_error(decode, mutated(seed, edits))
 
 
-def test_many_files_with_one_wrong_byte() -> None:
+def test_many_files_with_one_wrong_byte(decode: Decode) -> None:
     """The same from a fixed row of random numbers, and more of it."""
     numbers = random.Random(1)
     for _ in range(3000):
         content = bytearray(numbers.choice(SEEDS))
         content[numbers.randrange(min(len(content), 300))] = numbers.choice((0, 1, 127, 128, 255))
-        picture_or_image_error(bytes(content))
+        picture_or_image_error(decode, bytes(content))

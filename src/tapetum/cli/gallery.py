@@ -35,54 +35,56 @@ def add_to(commands: Any) -> None:
         "answer from. docs/galleries.md shows how.",
     )
     what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    one = _command(what, "create", _create, "make an empty gallery")
-    one.add_argument("name", metavar="NAME")
-    one.add_argument("--kind", type=Kind, choices=list(Kind), required=True, metavar="KIND",
+    create = _command(what, "create", _create, "make an empty gallery")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument("--kind", type=Kind, choices=list(Kind), required=True, metavar="KIND",
                      help="logo, landmark or web")  # fmt: skip
 
     for name, help in (
         ("add", "add folders, image files, SVG icons or tables of images"),
         ("import", "add crawls (WARC), saved sites, sitemaps, or other data sets' tables"),
     ):
-        one = _command(what, name, _add, help)
-        one.add_argument("name", metavar="NAME")
-        one.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-        one.add_argument("--images", type=Path, metavar="FOLDER",
+        add = _command(what, name, _add, help)
+        add.add_argument("name", metavar="NAME")
+        add.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+        add.add_argument("--images", type=Path, metavar="FOLDER",
                          help="where the images are that a table or sitemap names")  # fmt: skip
-        one.add_argument("--labels", type=Path, metavar="FILE",
+        add.add_argument("--labels", type=Path, metavar="FILE",
                          help="Google Landmarks v2: train_label_to_category.csv")  # fmt: skip
-        one.add_argument("--base", default="", metavar="URL",
+        add.add_argument("--base", default="", metavar="URL",
                          help="where a saved site comes from")  # fmt: skip
-        one.add_argument("--background", type=Path, metavar="FOLDER",
+        add.add_argument("--background", type=Path, metavar="FOLDER",
                          help="photographs to calibrate with, instead of the ones that "
                          "ship")  # fmt: skip
-        one.add_argument("--problems", type=Path, metavar="FILE",
+        add.add_argument("--problems", type=Path, metavar="FILE",
                          help="write what was left out to FILE, a line each")  # fmt: skip
 
     _command(what, "list", _list, "list the galleries")
-    one = _command(what, "show", _show, "list a gallery's entries, or all of one entry")
-    one.add_argument("name", metavar="NAME")
-    one.add_argument("entry", nargs="?", metavar="ENTRY")
-    one = _command(what, "remove", _remove, "remove entries, or a whole gallery")
-    one.add_argument("name", metavar="NAME")
-    one.add_argument("entries", nargs="*", metavar="ENTRY")
-    one.add_argument("--all", action="store_true", help="the whole gallery")
-    one = _command(what, "test", _test, "show what galleries make of an image")
-    one.add_argument("image", type=Path, metavar="IMAGE")
-    one.add_argument("--gallery", dest="name", metavar="NAME", help="only this one")
-    one.add_argument("--draw", type=Path, metavar="FILE",
+    show = _command(what, "show", _show, "list a gallery's entries, or all of one entry")
+    show.add_argument("name", metavar="NAME")
+    show.add_argument("entry", nargs="?", metavar="ENTRY")
+    remove = _command(what, "remove", _remove, "remove entries, or a whole gallery")
+    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("entries", nargs="*", metavar="ENTRY")
+    remove.add_argument("--all", action="store_true", help="the whole gallery")
+    test = _command(what, "test", _test, "show what galleries make of an image")
+    test.add_argument("image", type=Path, metavar="IMAGE")
+    test.add_argument("--gallery", dest="name", metavar="NAME", help="only this one")
+    test.add_argument("--draw", type=Path, metavar="FILE",
                      help="write a PNG of the best candidate's matched points")  # fmt: skip
-    one = _command(what, "verify", _verify, "check that galleries can be read and used")
-    one.add_argument("name", nargs="?", metavar="NAME")
+    verify = _command(what, "verify", _verify, "check that galleries can be read and used")
+    verify.add_argument("name", nargs="?", metavar="NAME")
 
 
 def _command(what: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
-    one: argparse.ArgumentParser = what.add_parser(name, help=help, description=help.capitalize())
-    one.add_argument("--of", default=EVERYONE, metavar="PROJECT", dest="owner",
+    command: argparse.ArgumentParser = what.add_parser(
+        name, help=help, description=help.capitalize()
+    )
+    command.add_argument("--of", default=EVERYONE, metavar="PROJECT", dest="owner",
                      help="the project that owns the gallery (default: everyone's)")  # fmt: skip
-    add_settings(one, ("data_dir", "gallery_store", "workers", "pack", "providers"))
-    one.set_defaults(run=run)
-    return one
+    add_settings(command, ("data_dir", "gallery_store", "workers", "pack", "providers"))
+    command.set_defaults(run=run)
+    return command
 
 
 def _create(options: argparse.Namespace) -> int:
@@ -131,7 +133,7 @@ def _print_report(report: Report, file: Path | None) -> None:
     for source, owner in report.shared[:_PROBLEMS]:
         line = f"{ascii(source)[1:-1]}: the same picture as of {ascii(owner)[1:-1]}"
         errors.print(line, markup=False, soft_wrap=True)
-    lines = [f"{ascii(one.source)[1:-1]}: {one.message}" for one in report.problems]
+    lines = [f"{ascii(problem.source)[1:-1]}: {problem.message}" for problem in report.problems]
     for line in lines[:_PROBLEMS]:
         errors.print(line, markup=False, soft_wrap=True)
     if report.failed > _PROBLEMS:
@@ -184,11 +186,11 @@ def _print_entry(galleries: Galleries, gallery: Gallery, key: str) -> None:
         console.print(f"aliases: {', '.join(entry.aliases)}", markup=False)
     table = Table("image", "size", "PDQ quality", "keypoints", "background", "digest")
     for _, reference in galleries.references(gallery, key):
-        its = reference.calibration
+        usual = reference.calibration
         table.add_row(
             reference.source, f"{reference.width}×{reference.height}",
             str(reference.pdq_quality), f"{len(reference.features) // 1024} KiB",
-            f"{its.mean:.2f} ± {its.deviation:.2f}, up to {its.highest:.2f}",
+            f"{usual.mean:.2f} ± {usual.deviation:.2f}, up to {usual.highest:.2f}",
             reference.digest[:12],
         )  # fmt: skip
     console.print(table)
@@ -224,11 +226,11 @@ def _test(options: argparse.Namespace) -> int:
         picture = explainer.opened(content)
         candidates = explainer.candidates(picture, seen)
     table = Table("gallery", "entry", "similarity", "above background", "inliers", "PDQ bits")
-    for one in candidates:
-        above = "" if one.score is None else f"{one.score:.2f}"
+    for candidate in candidates:
+        above = "" if candidate.score is None else f"{candidate.score:.2f}"
         table.add_row(
-            one.gallery.name, one.name or one.entry, f"{one.similarity:.3f}", above,
-            str(one.inliers), str(one.distance),
+            candidate.gallery.name, candidate.name or candidate.entry,
+            f"{candidate.similarity:.3f}", above, str(candidate.inliers), str(candidate.distance),
         )  # fmt: skip
     _console().print(table)
     if options.draw is not None and candidates:
@@ -241,16 +243,16 @@ def _verify(options: argparse.Namespace) -> int:
     """Exit code 1 when something is wrong."""
     settings = settings_of(options)
     model = embedding_model(settings)
-    found = 0
+    count = 0
     with closing(own_galleries(settings)) as galleries:
         for line in galleries.damage():
-            found += 1
+            count += 1
             Console().print(line, markup=False, soft_wrap=True)
         for gallery in galleries.visible(options.owner or None):
             if options.name not in (None, gallery.name):
                 continue
             for line in faults(galleries, gallery, model):
-                found += 1
+                count += 1
                 Console().print(f"{gallery.name}: {line}", markup=False, soft_wrap=True)
             galleries.tend(gallery)
             size = galleries.size(gallery)
@@ -258,7 +260,7 @@ def _verify(options: argparse.Namespace) -> int:
                 f"{gallery.name}: {size.references} images of {size.entries} entries.",
                 markup=False,
             )
-    return ExitCode.FAILED if found else ExitCode.OK
+    return ExitCode.FAILED if count else ExitCode.OK
 
 
 def _console() -> Console:

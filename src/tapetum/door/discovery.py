@@ -56,9 +56,9 @@ def speaker(version: messages.Version, method: str) -> messages.Version:
 @cache
 def discovery(version: messages.Version) -> dict[str, Any]:
     """Google's discovery document, format v1, but for the URL it is served at."""
-    found: dict[str, Any] = {"resources": {}}
+    root: dict[str, Any] = {"resources": {}}
     for path, verb, parents, call in _calls(version):
-        resource = found
+        resource = root
         for name in parents:
             resource = resource.setdefault("resources", {}).setdefault(name, {})
         kind, action = verb
@@ -83,7 +83,7 @@ def discovery(version: messages.Version) -> dict[str, Any]:
         "batchPath": "batch",
         "parameters": {},
         "schemas": {name: {"id": name, **schema} for name, schema in _schemas(version, "").items()},
-        "resources": found["resources"],
+        "resources": root["resources"],
     }
 
 
@@ -149,12 +149,13 @@ def _calls(
             yield f"{above}{verb}", (kind, action), parents, call
     for parents in _OPERATION_PARENTS:
         above = f"{_above(parents)}operations"
-        one = f"{above}/{{operation}}"
+        operation = f"{above}/{{operation}}"
         ids = (*parents, "operations")
-        yield one, ("operations", "get"), parents, _call("GET", ids, "", "Operation")
-        yield one, ("operations", "delete"), parents, _call("DELETE", ids, "", "Empty")
+        yield operation, ("operations", "get"), parents, _call("GET", ids, "", "Operation")
+        yield operation, ("operations", "delete"), parents, _call("DELETE", ids, "", "Empty")
         yield (
-            f"{one}:cancel", ("operations", "cancel"), parents, _call("POST", ids, "", "Empty"),
+            f"{operation}:cancel", ("operations", "cancel"), parents,
+            _call("POST", ids, "", "Empty"),
         )  # fmt: skip
         if parents in ((), ("projects",)):
             call = _call("GET", parents, "", "ListOperationsResponse")
@@ -211,13 +212,13 @@ def _schemas(version: messages.Version, prefix: str) -> dict[str, Any]:
             kind = words.message(name)
             if kind is not None:
                 waiting.append(kind.DESCRIPTOR)
-    found: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
     while waiting:
         descriptor = waiting.pop()
         name = _name(descriptor, version)
-        if name in found or descriptor.full_name in _KNOWN:
+        if name in schemas or descriptor.full_name in _KNOWN:
             continue
-        found[name] = _object(
+        schemas[name] = _object(
             {field.json_name: _field(field, version, prefix) for field in descriptor.fields}
         )
         for field in descriptor.fields:
@@ -226,7 +227,7 @@ def _schemas(version: messages.Version, prefix: str) -> dict[str, Any]:
                 inner = inner.fields_by_name["value"].message_type
             if inner is not None:
                 waiting.append(inner)
-    return dict(sorted(found.items()))
+    return dict(sorted(schemas.items()))
 
 
 def _name(descriptor: Any, version: messages.Version) -> str:

@@ -210,10 +210,10 @@ class Front:
 
 
 async def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
-    found = await asyncio.get_running_loop().getaddrinfo(
+    rows = await asyncio.get_running_loop().getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
-    return list(dict.fromkeys((row[0], str(row[4][0])) for row in found))
+    return list(dict.fromkeys((row[0], str(row[4][0])) for row in rows))
 
 
 def _listening(address: tuple[socket.AddressFamily, str], port: int) -> socket.socket:
@@ -270,7 +270,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 def is_loopback(host: str) -> bool:
     """Whether ``host`` can only be reached from this machine."""
     try:
-        found = socket.getaddrinfo(host, None)
+        rows = socket.getaddrinfo(host, None)
     except (OSError, UnicodeError):
         return False
-    return all(ip_address(str(row[4][0]).partition("%")[0]).is_loopback for row in found)
+    return all(ip_address(str(row[4][0]).partition("%")[0]).is_loopback for row in rows)

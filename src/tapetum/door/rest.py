@@ -150,13 +150,13 @@ class _Door:
     async def _route(self, calls: Mapping[str, _Call], request: Request) -> tuple[Method, Any]:
         path = request.path_params["path"].rstrip("/")
         way = request.method
-        if way == "POST" and (found := _ANNOTATE.fullmatch(path)) and found["verb"] in calls:
-            call = calls[found["verb"]]
-            message = await run_in_threadpool(call.message, await _body(request), found["parent"])
-            is_slow = is_held(discovery.VERBS[found["verb"]], _client(request))
+        if way == "POST" and (matched := _ANNOTATE.fullmatch(path)) and matched["verb"] in calls:
+            call = calls[matched["verb"]]
+            message = await run_in_threadpool(call.message, await _body(request), matched["parent"])
+            is_slow = is_held(discovery.VERBS[matched["verb"]], _client(request))
             return partial(call.method, hold=True) if is_slow else call.method, message
-        if found := _OPERATION.fullmatch(path):
-            name, verb = found["name"], found["verb"]
+        if matched := _OPERATION.fullmatch(path):
+            name, verb = matched["name"], matched["verb"]
             get = operations_pb2.GetOperationRequest(name=name)
             if (way, verb) == ("POST", "cancel"):
                 await _body(request)  # may be empty, and says nothing
@@ -169,8 +169,8 @@ class _Door:
             if (way, verb) == ("DELETE", None):
                 delete = operations_pb2.DeleteOperationRequest(name=name)
                 return self._service.delete_operation, delete
-        if way == "GET" and (found := _OPERATIONS.fullmatch(path)):
-            return self._service.list_operations, _list_request(request, found["name"])
+        if way == "GET" and (matched := _OPERATIONS.fullmatch(path)):
+            return self._service.list_operations, _list_request(request, matched["name"])
         raise OperationNotFound(f"There is no {way} {request.url.path}.")
 
     async def _get(self, http: Request, request: Any, caller: Principal) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from tapetum.errors import TapetumError
 from tapetum.executors import faults, worker
+from tapetum.imaging import jail
 from tapetum.observe.log import configure_logging
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ def main(number: int) -> None:
     """Be a nursery on the socket ``number``."""
     channel = socket.socket(fileno=number)
     channel.set_inheritable(False)
+    jail.not_dumpable()  # and so its workers, which hold the keys of stores
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
     config = pickle.load(sys.stdin.buffer)  # noqa: S301 (written by the server, from its settings)
     configure_logging(config.log_level)

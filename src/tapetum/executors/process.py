@@ -21,7 +21,7 @@ from tapetum.executors import faults
 from tapetum.executors.blame import Cause, Record
 from tapetum.executors.jobs import CallJob, Job, TaskJob, answer_of
 from tapetum.executors.nursery import Config
-from tapetum.executors.workers import TICK, Begun, Died, Worker, Workers
+from tapetum.executors.workers import TICK, Begun, Died, Heard, Worker, Workers
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.tasks.control import Control, Uncontrolled
 from tapetum.tasks.plan import Shard, Task
@@ -76,6 +76,71 @@ class _Ended:
     cause: Cause | None = None
     suspects: frozenset[int] = frozenset()
     was_alone: bool = False
+
+
+@dataclass(slots=True)
+class _Stay:
+    """A job in the hands of one worker. ``job`` is what is left of it.
+
+    ``unwanted``: until when the worker is waited for that was told to let go. ``fault``: of whoever
+    was told of a shard; it is raised when the worker has let go, so that nothing is begun beside
+    what it still writes.
+    """
+
+    job: Job
+    control: Control
+    worker: Worker
+    number: int
+    in_hand: _InHand
+    unwanted: float | None = None
+    fault: BaseException | None = None
+
+    def follow(
+        self, inbox: queue.SimpleQueue[Heard], kill: Callable[[Worker, Cause | None], None]
+    ) -> _Ended:
+        """Until the worker is done with it or dead. Raises what it failed with."""
+        while True:
+            try:
+                heard = inbox.get(timeout=TICK)
+            except queue.Empty:
+                heard = None
+            if self.fault is not None and _is_last(heard):
+                raise self.fault
+            if isinstance(heard, Died):
+                suspects = frozenset(self.in_hand.positions)
+                alone = heard.alone and len(suspects) == 1
+                return _Ended(self.job, None, heard.cause, suspects, alone)
+            if heard is not None and (ended := self._take(*heard)):
+                return ended
+            if self.unwanted is None:
+                self.unwanted = _unwanted(self.control, self.worker, self.number)
+            elif time.monotonic() > self.unwanted:
+                kill(self.worker, None)
+            if self.in_hand.is_late:
+                log.warning("worker %d is at an image for too long", self.worker.pid)
+                kill(self.worker, Cause.OVERRAN)
+
+    def _take(self, message: dict[str, Any], answer: bytes) -> _Ended | None:
+        match message["say"]:
+            case "started" | "finished":
+                self.in_hand.note(message)
+            case "written":
+                shard = Shard(int(message["first"]), int(message["last"]))
+                self._written(shard, int(message["failed"]))
+            case "done":
+                return _Ended(self.job, answer)
+            case "failed":
+                raise faults.from_json(message)
+        return None
+
+    def _written(self, shard: Shard, failed: int) -> None:
+        try:
+            self.control.written(shard, failed)
+        except Exception as error:  # noqa: BLE001 (raised by `follow`)
+            self.fault = self.fault or error
+            self.worker.send("lose", self.number)
+            self.unwanted = self.unwanted or time.monotonic() + GRACE
+        self.job = self.job.after(shard)
 
 
 class ProcessExecutor:
@@ -169,52 +234,18 @@ class ProcessExecutor:
     ) -> _Ended:
         """Have one worker do ``job``."""
         worker, number, inbox = begin(job, control.check)
+        stay = _Stay(job, control, worker, number, _InHand(self._image_seconds))
         try:
-            return self._follow(job, control, worker, number, inbox)
+            return stay.follow(inbox, self._workers.kill)
         finally:
             self._workers.finish(worker, number)
 
-    def _follow(
-        self, job: Job, control: Control, worker: Worker, number: int, inbox: queue.SimpleQueue[Any]
-    ) -> _Ended:
-        in_hand = _InHand(self._image_seconds)
-        unwanted: float | None = None  # until when it is waited for
-        while True:
-            try:
-                heard = inbox.get(timeout=TICK)
-            except queue.Empty:
-                heard = None
-            if isinstance(heard, Died):
-                suspects = frozenset(in_hand.positions)
-                return _Ended(job, None, heard.cause, suspects, heard.alone and len(suspects) == 1)
-            if heard is not None:
-                message, answer = heard
-                match message["say"]:
-                    case "started" | "finished":
-                        in_hand.note(message)
-                    case "written":
-                        shard = Shard(int(message["first"]), int(message["last"]))
-                        if self._written(control, shard, int(message["failed"])):
-                            job = job.after(shard)
-                    case "done":
-                        return _Ended(job, answer)
-                    case "failed":
-                        raise faults.from_json(message)
-            if unwanted is None:
-                unwanted = _unwanted(control, worker, number)
-            elif time.monotonic() > unwanted:
-                self._workers.kill(worker, None)
-            if in_hand.is_late:
-                log.warning("worker %d is at an image for too long", worker.pid)
-                self._workers.kill(worker, Cause.OVERRAN)
 
-    @staticmethod
-    def _written(control: Control, shard: Shard, failed: int) -> bool:
-        try:
-            control.written(shard, failed)
-        except LeaseLost:  # `check` says so too
-            return False
-        return True
+def _is_last(heard: Heard | None) -> bool:
+    """Whether the worker has nothing more to say of the job."""
+    if heard is None:
+        return False
+    return isinstance(heard, Died) or heard[0]["say"] in ("done", "failed")
 
 
 def _unwanted(control: Control, worker: Worker, number: int) -> float | None:

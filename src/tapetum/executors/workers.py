@@ -220,6 +220,8 @@ class Workers:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
+                # Nothing is imported from the folder that somebody happens to work in.
+                env=os.environ | {"PYTHONSAFEPATH": "1"},
                 process_group=0,  # Ctrl-C is for the server, which ends its children itself
             )
         if nursery.stdin is None or nursery.stderr is None:

@@ -44,8 +44,8 @@ class ApiKeys:
 
     def principal_of(self, key: str) -> str:
         """The name of the principal who holds ``key``, else `Unauthenticated`."""
-        found = _KEY.fullmatch(key)
-        record = self._fresh().get(found["id"]) if found else None
+        matched = _KEY.fullmatch(key)
+        record = self._fresh().get(matched["id"]) if matched else None
         if record is None or not hmac.compare_digest(_hash(key), record.sha256):
             raise Unauthenticated(
                 "API key not valid. Please pass a valid API key.", "API_KEY_INVALID"

@@ -67,7 +67,7 @@ class Principal:
         if self.project is None:
             return True
         lists = [self.project.buckets] + ([] if narrowed is None else [narrowed])
-        return all(any(_matches(bucket, pattern) for pattern in one) for one in lists)
+        return all(any(_matches(bucket, pattern) for pattern in patterns) for patterns in lists)
 
 
 #: The caller at a server with ``auth = "none"``, and whoever runs the command line.

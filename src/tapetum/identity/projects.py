@@ -87,13 +87,13 @@ class _Table:
         value = self._values.pop(key, None)
         if value is None:
             return default
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise SettingsError(f"{self.where} {key} must be a list of texts.")
         return tuple(value)
 
     def buckets(self, key: str, default: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        found = self.texts(key, default)
-        return None if found is None else check_buckets(found, f"{self.where} {key}")
+        patterns = self.texts(key, default)
+        return None if patterns is None else check_buckets(patterns, f"{self.where} {key}")
 
     def quota(self) -> Quota:
         return Quota(self._count("requests_per_minute"), self._count("images_in_progress"))
@@ -110,13 +110,15 @@ class _Table:
             raise SettingsError(f"{self.where} has no key {next(iter(self._values))!r}.")
 
 
-def _tables(found: Any, where: str, *, any_name: bool = False) -> list[tuple[str, _Table]]:
-    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+def _tables(tables: Any, where: str, *, any_name: bool = False) -> list[tuple[str, _Table]]:
+    if not isinstance(tables, dict) or not all(
+        isinstance(table, dict) for table in tables.values()
+    ):
         raise SettingsError(f"{where}.NAME] is a table.")
-    for name in found:
+    for name in tables:
         if not any_name and not _NAME.fullmatch(name):
             raise SettingsError(f"{where}.{name!r}] is no name: letters, digits, '.', '_' and '-'.")
-    return [(name, _Table(f"{where}.{name}]", values)) for name, values in found.items()]
+    return [(name, _Table(f"{where}.{name}]", values)) for name, values in tables.items()]
 
 
 def _project(name: str, table: _Table) -> Project:

@@ -62,14 +62,14 @@ class KeySource:
 
     async def keys(self, identity: Any) -> list[Key]:
         """The keys that may have signed a token with the ``kid`` ``identity``."""
-        found = self._named(identity)
+        keys = self._named(identity)
         if self._is_url:
             async with self._lock:
                 age = self._clock() - self._fetched
-                if age > MAX_AGE or (not found and age > MIN_AGE):
+                if age > MAX_AGE or (not keys and age > MIN_AGE):
                     await self._ask()
-            found = self._named(identity)
-        return found
+            keys = self._named(identity)
+        return keys
 
     def _named(self, identity: Any) -> list[Key]:
         return [key for key in self._keys if not key.id or identity in (None, key.id)]
@@ -106,8 +106,8 @@ def _parse(content: bytes) -> list[Key]:
         if not isinstance(document, dict):
             raise ValueError("This is neither a JWKS nor PEM.")
         if isinstance(document.get("keys"), list):
-            found = [_of_jwk(entry) for entry in document["keys"][:_MAX_KEYS]]
-            keys = [key for key in found if key is not None]
+            entries = [_of_jwk(entry) for entry in document["keys"][:_MAX_KEYS]]
+            keys = [key for key in entries if key is not None]
         elif "private_key" in document:
             raise ValueError("This is a service account's secret; give its public key.")
         else:
@@ -128,10 +128,10 @@ def _of_pem(pem: bytes, identity: str) -> Key:
             raw = load_pem_public_key(pem)
     except (UnsupportedAlgorithm, ValueError) as error:
         raise ValueError("This PEM is neither a public key nor a certificate.") from error
-    found = _fit(raw, identity)
-    if found is None:
+    key = _fit(raw, identity)
+    if key is None:
         raise ValueError("The key must be RSA of 2048 bits or more, or EC P-256.")
-    return found
+    return key
 
 
 def _of_jwk(entry: Any) -> Key | None:

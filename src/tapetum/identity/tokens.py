@@ -119,7 +119,7 @@ def _check_audience(claims: Mapping[str, Any], issuer: Issuer) -> None:
     if audience is None:
         if set(_text(claims, "scope").split()) & set(issuer.scopes):
             return
-    elif any(isinstance(one, str) and one in issuer.audiences for one in named):
+    elif any(isinstance(value, str) and value in issuer.audiences for value in named):
         return
     raise RequestForbidden(
         "Request had insufficient authentication scopes: the token's audience or scope is not "

@@ -94,6 +94,10 @@ class _Decoder:
             self._say(type(error).__name__, str(error))
         except MemoryError:
             self._say("MemoryError", "it needs too much memory.")
+        except messages.Silent:
+            raise
+        except Exception as error:  # noqa: BLE001 (who asked logs it; there is no log in here)
+            self._say("Fault", f"{type(error).__name__}: {error}")
 
     def _say(self, kind: str, text: str) -> None:
         messages.send(self._line, {"wrong": kind, "text": text[:1000]})

@@ -51,6 +51,8 @@ PATIENCE = 120.0
 #: Children in a row that a picture may end by crashing them before it is blamed, and children that
 #: somebody else may kill meanwhile.
 MOST_CRASHES, MOST_KILLS = 3, 6
+#: Longest side of a page, in points.
+_MOST_POINTS = 1e9
 #: Bytes of the drawing of an SVG, as PNG.
 _MOST_DRAWN = 64 * 2**20
 #: Seconds to wait for word of how a child ended.
@@ -158,6 +160,8 @@ class Child:
             if points is None:
                 return Sheet(picture, None)
             wide, high = (float(point) for point in points)
+            if not (0 < wide < _MOST_POINTS and 0 < high < _MOST_POINTS):
+                raise Silent
             return Sheet(picture, (wide, high))
 
     def layers(self) -> dict[str, bool]:
@@ -183,13 +187,12 @@ class Child:
 
     def _picture(self, max_side_for: MaxSideFor) -> tuple[Picture, dict[str, Any]]:
         size, _ = self._answer()
-        width, height = _number(size, "width", 2**31), _number(size, "height", 2**31)
+        width, height = _number(size, "width", MAX_PIXELS), _number(size, "height", MAX_PIXELS)
+        if width * height > MAX_PIXELS:
+            raise Silent
         messages.send(self.line, {"side": int(max_side_for(width, height))})
         answer, file = self._answer()
-        columns = _number(answer, "columns", MAX_PIXELS)
-        rows = _number(answer, "rows", MAX_PIXELS)
-        if rows * columns > MAX_PIXELS:
-            raise Silent
+        columns, rows = _number(answer, "columns", width), _number(answer, "rows", height)
         pixels = _taken(file, rows * columns * 3).reshape(rows, columns, 3)
         return Picture(pixels, width, height), size
 
@@ -327,7 +330,7 @@ class Decoders:
                     raise ImageFailed("This image stopped the process that decoded it.") from error
             except TooLong as error:
                 raise BadImage("Bad image data. It takes too long to decode.") from error
-            except (BadImage, ImageTooLarge, InvalidGallery):
+            except (BadImage, ImageTooLarge, ImageFailed, InvalidGallery):
                 keep = True  # it said so itself, and goes on
                 raise
             else:
@@ -431,6 +434,9 @@ def _error(kind: str, text: str) -> Exception:
             return InvalidGallery(text)
         case "Unusable":
             return BadImage(text)
+        case "Fault":
+            log.error("a decoder failed: %s", ascii(text))
+            return ImageFailed("The image could not be decoded: a fault of this server.")
         case "MemoryError":
             return BadImage("Bad image data. It needs too much memory to decode.")
         case _:

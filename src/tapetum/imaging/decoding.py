@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
+import importlib
 import io
 import logging
 import struct
@@ -28,6 +30,10 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "ICO")
 #: Samples that are stretched together.
 _BAND = 4_000_000
 _ORIENTATION_TAG = 0x0112
+#: What Pillow imports when some picture first needs it, and Python for texts beside pixels: where
+#: no file can be opened any more, it must be there before.
+_NEEDED_LATE = ("ImageCms", "ImageColor", "ImageFile", "ImageFilter", "ImagePalette")
+_ENCODINGS = ("ascii", "latin-1", "utf-8", "utf-16", "utf-16-be", "utf-16-le", "cp1252")
 
 
 def decode(content: bytes, side_for: Callable[[int, int], int]) -> Picture:
@@ -62,6 +68,10 @@ def prepare() -> None:
     # What it warns of (large pictures, broken metadata beside good pixels) is nobody's news here.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     Image.init()
+    for module in _NEEDED_LATE:
+        importlib.import_module(f"PIL.{module}")
+    for encoding in _ENCODINGS:
+        codecs.lookup(encoding)
 
 
 class Frames:

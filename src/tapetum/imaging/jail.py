@@ -28,7 +28,7 @@ MEMORY = 3 * 2**29
 #: Bytes of the largest file or memory that may be written: 75 megapixels of RGB and some more.
 LARGEST = 256 * 2**20
 #: Open files: its socket, what it was given and what it makes.
-FILES = 32
+FILES = 16
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 _SECCOMP_MODE_FILTER = 2
@@ -52,7 +52,7 @@ _REFUSED = {
     "umount2": (166, 39), "open_tree": (428, 428), "move_mount": (429, 429),
     "socket": (41, 198), "socketpair": (53, 199), "connect": (42, 203), "bind": (49, 200),
     "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
-    "fork": (57, -1), "vfork": (58, -1), "clone": (56, 220), "clone3": (435, 435),
+    "fork": (57, -1), "vfork": (58, -1),
     "execve": (59, 221), "execveat": (322, 281), "kill": (62, 129), "tkill": (200, 130),
     "tgkill": (234, 131), "pidfd_send_signal": (424, 424), "pidfd_open": (434, 434),
     "pidfd_getfd": (438, 438), "ptrace": (101, 117), "process_vm_readv": (310, 270),
@@ -62,15 +62,27 @@ _REFUSED = {
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "init_module": (175, 105), "finit_module": (313, 273), "kexec_load": (246, 104),
     "reboot": (169, 142), "swapon": (167, 224), "personality": (135, 92),
+    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "shmget": (29, 194),
+    "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
 }  # fmt: skip
+#: Calls that are refused by what they are called with: threads are no processes (libwebp uses
+#: two), limits are a process's own, and no signal is to be had through a file.
+_CLONE, _CLONE3, _PRLIMIT, _FCNTL = (56, 220), (435, 435), (302, 261), (72, 25)
+_CLONE_THREAD, _F_SETOWN, _F_SETOWN_EX = 0x10000, 8, 15
 _OPENING = frozenset({"open", "openat", "openat2"})
 #: Machine → (column of `_REFUSED`, AUDIT_ARCH).
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 #: x86-64 calls of the x32 kind begin here; no filter of ours knows them.
 _X32 = 0x40000000
 
-_LOAD, _JUMP_EQUAL, _JUMP_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_LOAD, _JUMP_EQUAL, _JUMP_LEAST, _JUMP_BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+#: Where a filter finds the number of a call and the lower halves of its first two arguments.
+_NUMBER, _FIRST, _SECOND = 0, 16, 24
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+
+
+#: Operation, jump if true, jump if false, value.
+_Instruction = tuple[int, int, int, int]
 
 
 class _Program(ctypes.Structure):
@@ -153,7 +165,9 @@ def _shut_files(libc: ctypes.CDLL, readable: Iterable[Path]) -> bool:
         return False
     files = (1 << _LANDLOCK_FILE_BITS.get(version, 16)) - 1
     network = 3 if version >= 4 else 0  # bind and connect
-    attributes = struct.pack("=QQ", files, network)[: 16 if version >= 4 else 8]
+    scopes = 3 if version >= 6 else 0  # sockets without a file, signals
+    size = 24 if version >= 6 else 16 if version >= 4 else 8
+    attributes = struct.pack("=QQQ", files, network, scopes)[:size]
     rules = libc.syscall(_LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0)
     if rules < 0:
         return False
@@ -183,14 +197,31 @@ def _program(column: int, architecture: int, allowed: frozenset[str]) -> bytes:
     """The filter: other architectures' calls end the process, refused ones answer EPERM."""
     refused = (row[column] for name, row in _REFUSED.items() if name not in allowed)
     numbers = sorted(number for number in refused if number >= 0)
-    code = [(_LOAD, 0, 0, 4), (_JUMP_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _KILL)]
-    code += [(_LOAD, 0, 0, 0)]
+    code: list[_Instruction] = [
+        (_LOAD, 0, 0, 4),
+        (_JUMP_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _KILL),
+    ]
+    code += [(_LOAD, 0, 0, _NUMBER)]
     if column == 0:
         code += [(_JUMP_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
+    refuse, allow = (_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)
+    code += _when(_CLONE[column], (_LOAD, 0, 0, _FIRST), (_JUMP_BITS, 1, 0, _CLONE_THREAD),
+                  refuse, allow)  # fmt: skip
+    # Its arguments are in memory, which a filter does not see: the C library then uses clone.
+    code += _when(_CLONE3[column], (_RETURN, 0, 0, _ERRNO | errno.ENOSYS))
+    code += _when(_PRLIMIT[column], (_LOAD, 0, 0, _FIRST), (_JUMP_EQUAL, 1, 0, 0), refuse, allow)
+    code += _when(_FCNTL[column], (_LOAD, 0, 0, _SECOND), (_JUMP_EQUAL, 1, 0, _F_SETOWN),
+                  (_JUMP_EQUAL, 0, 1, _F_SETOWN_EX), refuse, allow)  # fmt: skip
     for left, number in _counted_down(numbers):
         code.append((_JUMP_EQUAL, left + 1, 0, number))
     code += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _when(number: int, *then: _Instruction) -> list[_Instruction]:
+    """``then``, which ends the filter, for one call; every other goes on behind it."""
+    return [(_JUMP_EQUAL, 0, len(then), number), *then]
 
 
 def _counted_down(numbers: Sequence[int]) -> list[tuple[int, int]]:

@@ -52,12 +52,12 @@ def blocks(rows: Sequence[Row]) -> list[list[Row]]:
     for above, below in _stacked(rows, numbered):
         groups.join(above, below)
     for row in numbered:
-        for one, other in pairwise(row):
-            if _is_close(slabs[one], slabs[other]):
-                groups.join(one, other)
-    for one, other in _level(slabs, numbered, groups):
-        groups.join(one, other)
-    found: defaultdict[int, list[Row]] = defaultdict(list)
+        for number, other in pairwise(row):
+            if _is_close(slabs[number], slabs[other]):
+                groups.join(number, other)
+    for group, other in _level(slabs, numbered, groups):
+        groups.join(group, other)
+    parts_of: defaultdict[int, list[Row]] = defaultdict(list)
     places: dict[int, tuple[int, float]] = {}
     middles = [row[0].middle for row in rows]
     for number, row in enumerate(numbered):
@@ -70,9 +70,9 @@ def blocks(rows: Sequence[Row]) -> list[list[Row]]:
                 own = beside == number
                 places[group] = beside, position if own else _place(slabs[at], rows[beside])
         for group, part in parts.items():
-            found[group].append(part)
-    ordered = sorted(found, key=lambda group: places[group])
-    return [part for group in ordered for part in _without_captions(found[group])]
+            parts_of[group].append(part)
+    ordered = sorted(parts_of, key=lambda group: places[group])
+    return [part for group in ordered for part in _without_captions(parts_of[group])]
 
 
 def _place(slab: Slab, row: Row) -> float:
@@ -91,13 +91,13 @@ def is_table(block: Sequence[Row]) -> bool:
 
 def _columns(block: Sequence[Row]) -> list[tuple[float, float]]:
     """The stretches (from, to) that lines of the block cover, seen from above."""
-    found: list[tuple[float, float]] = []
+    stretches: list[tuple[float, float]] = []
     for left, right in sorted((slab.left, slab.right) for row in block for slab in row):
-        if found and left <= found[-1][1]:
-            found[-1] = found[-1][0], max(found[-1][1], right)
+        if stretches and left <= stretches[-1][1]:
+            stretches[-1] = stretches[-1][0], max(stretches[-1][1], right)
         else:
-            found.append((left, right))
-    return found
+            stretches.append((left, right))
+    return stretches
 
 
 def _without_captions(block: list[Row]) -> Iterator[list[Row]]:
@@ -125,13 +125,13 @@ def _without_captions(block: list[Row]) -> Iterator[list[Row]]:
     yield from (part for part in (block[:start], block[start:end], block[end:]) if part)
 
 
-def _is_like(one: Slab, other: Slab) -> bool:
+def _is_like(slab: Slab, other: Slab) -> bool:
     """Whether two lines, ``other`` below or beside ``one``, may be of one size. The box of a short
     line is as high as its letters."""
-    long = min(one.length / one.height, other.length / other.height) >= PROSE
-    apart = other.top - one.bottom > TIGHT * min(one.height, other.height)
+    long = min(slab.length / slab.height, other.length / other.height) >= PROSE
+    apart = other.top - slab.bottom > TIGHT * min(slab.height, other.height)
     ratio = (LIKE_HEIGHT_APART if apart else LIKE_HEIGHT_LONG) if long else LIKE_HEIGHT
-    return max(one.height, other.height) <= ratio * min(one.height, other.height)
+    return max(slab.height, other.height) <= ratio * min(slab.height, other.height)
 
 
 class _Groups:
@@ -147,23 +147,23 @@ class _Groups:
             number = parents[number]
         return number
 
-    def join(self, one: int, other: int) -> None:
-        first, second = sorted((self.of(one), self.of(other)))
+    def join(self, number: int, other: int) -> None:
+        first, second = sorted((self.of(number), self.of(other)))
         self._parents[second] = first
 
 
 def _numbered(rows: Sequence[Row]) -> list[list[int]]:
     """Each row's lines by their number in the whole flow."""
-    found, start = [], 0
+    numbered, start = [], 0
     for row in rows:
-        found.append(list(range(start, start + len(row))))
+        numbered.append(list(range(start, start + len(row))))
         start += len(row)
-    return found
+    return numbered
 
 
-def _is_close(one: Slab, other: Slab) -> bool:
-    height = max(one.height, other.height)
-    return gap(one, other) <= CLOSE * height and _is_like(one, other)
+def _is_close(slab: Slab, other: Slab) -> bool:
+    height = max(slab.height, other.height)
+    return gap(slab, other) <= CLOSE * height and _is_like(slab, other)
 
 
 def _stacked(rows: Sequence[Row], numbered: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
@@ -193,7 +193,7 @@ def _kinds(rows: Sequence[Row]) -> list[str]:
     width = max(right for _, right in edges) - min(left for left, _ in edges)
     looks = []
     for row in rows:
-        if any(not _is_close(one, other) for one, other in pairwise(row)):
+        if any(not _is_close(slab, other) for slab, other in pairwise(row)):
             looks.append(_CELLS)
         else:
             length = max(slab.right for slab in row) - min(slab.left for slab in row)
@@ -201,8 +201,8 @@ def _kinds(rows: Sequence[Row]) -> list[str]:
             looks.append(_PROSE if long else "")
     beside = ["", *looks, ""]
     kinds = [
-        look if look in (before, after) else ""
-        for before, look, after in zip(beside, looks, beside[2:], strict=False)
+        kind if kind in (before, after) else ""
+        for before, kind, after in zip(beside, looks, beside[2:], strict=False)
     ]
     for at in range(len(rows) - 1, 0, -1):  # a paragraph's last row is often short
         above, below = rows[at - 1][0], rows[at][0]
@@ -212,8 +212,8 @@ def _kinds(rows: Sequence[Row]) -> list[str]:
     return kinds
 
 
-def _overlap(one: Slab, other: Slab) -> float:
-    return min(one.right, other.right) - max(one.left, other.left)
+def _overlap(slab: Slab, other: Slab) -> float:
+    return min(slab.right, other.right) - max(slab.left, other.left)
 
 
 def _continues(above: Slab, below: Slab) -> bool:
@@ -240,23 +240,23 @@ def _level(
     )
     shared: Counter[tuple[int, int]] = Counter()
     for row in numbered:
-        for one, other in pairwise(row):
-            height = (slabs[one].height + slabs[other].height) / 2
-            if gap(slabs[one], slabs[other]) <= FARTHEST_CELL * height:
-                shared[groups.of(one), groups.of(other)] += 1
+        for number, other in pairwise(row):
+            height = (slabs[number].height + slabs[other].height) / 2
+            if gap(slabs[number], slabs[other]) <= FARTHEST_CELL * height:
+                shared[groups.of(number), groups.of(other)] += 1
     return [
-        (one, other)
-        for (one, other), count in shared.items()
-        if one != other
-        and 2 * count >= min(depths[one], depths[other])
-        and _are_cells(members[one], members[other], count)
+        (group, other)
+        for (group, other), count in shared.items()
+        if group != other
+        and 2 * count >= min(depths[group], depths[other])
+        and _are_cells(members[group], members[other], count)
     ]
 
 
-def _are_cells(one: Sequence[Slab], other: Sequence[Slab], rows: int) -> bool:
-    low, high = sorted(median(slab.height for slab in stack) for stack in (one, other))
+def _are_cells(cells: Sequence[Slab], other: Sequence[Slab], rows: int) -> bool:
+    low, high = sorted(median(slab.height for slab in stack) for stack in (cells, other))
     if high > LIKE_HEIGHT * low:
         return False
     if rows == 1:  # a label and its number, rather than two signs at one height
-        return is_wordy(one[0]) != is_wordy(other[0])
-    return not are_running_text(one, other)
+        return is_wordy(cells[0]) != is_wordy(other[0])
+    return not are_running_text(cells, other)

@@ -71,12 +71,12 @@ def is_prose(slabs: Iterable[Slab]) -> bool:
     return 2 * long > total
 
 
-def are_running_text(one: Sequence[Slab], other: Sequence[Slab]) -> bool:
+def are_running_text(stack: Sequence[Slab], other: Sequence[Slab]) -> bool:
     """Whether two stacks beside each other, from the top, are columns of prose rather than of long
     cells."""
-    if not (is_prose(one) and is_prose(other)):
+    if not (is_prose(stack) and is_prose(other)):
         return False
-    return not (_is_spacious(one) and _is_spacious(other) and _are_level(one, other))
+    return not (_is_spacious(stack) and _is_spacious(other) and _are_level(stack, other))
 
 
 def is_wordy(slab: Slab) -> bool:
@@ -120,8 +120,8 @@ def _gutters(slabs: Sequence[Slab]) -> Iterator[float]:
     """Where a gutter may be, most likely first: gaps between neighbours that lie above each other,
     by how long the lines beside them are together."""
     gaps = [
-        (_inked(one)[1], _inked(other)[0], min(one.length, other.length))
-        for one, other in _neighbours(slabs)
+        (_inked(slab)[1], _inked(other)[0], min(slab.length, other.length))
+        for slab, other in _neighbours(slabs)
     ]
     gaps = [gap for gap in gaps if gap[1] > gap[0]]
     for _ in range(GUTTERS_TRIED):
@@ -138,12 +138,12 @@ def _deepest(gaps: Sequence[tuple[float, float, float]]) -> float:
         [(start, -weight) for start, _, weight in gaps] + [(end, weight) for _, end, weight in gaps]
     )
     best = inside = 0.0
-    found = gaps[0][:2]
+    ends = gaps[0][:2]
     for at, (x, weight) in enumerate(edges[:-1]):
         inside -= weight
         if inside > best:
-            best, found = inside, (x, edges[at + 1][0])
-    return (found[0] + found[1]) / 2
+            best, ends = inside, (x, edges[at + 1][0])
+    return (ends[0] + ends[1]) / 2
 
 
 def _neighbours(slabs: Sequence[Slab]) -> Iterator[tuple[Slab, Slab]]:

@@ -63,10 +63,10 @@ class Slab:
         start, end = word.quad[0], word.quad[3 if self.upended else 1]
         return math.dist(start, end)
 
-    def distance(self, one: Word, other: Word) -> float:
+    def distance(self, word: Word, other: Word) -> float:
         """The white space between two words of the line, in pixels."""
-        reach = (self.stretch(one) + self.stretch(other)) / 2
-        return math.dist(centre(one.quad), centre(other.quad)) - reach
+        reach = (self.stretch(word) + self.stretch(other)) / 2
+        return math.dist(centre(word.quad), centre(other.quad)) - reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def frames(lines: Iterable[Line]) -> list[Frame]:
     for line in sorted(lines, key=_place):
         way = _Way.of(line)
         by_quarter.setdefault(way.quarter, []).append(way)
-    found = [_frame(quarter, ways) for quarter, ways in by_quarter.items()]
-    return sorted(found, key=lambda f: (-sum(slab.length for slab in f.slabs), f.quarter))
+    by_way = [_frame(quarter, ways) for quarter, ways in by_quarter.items()]
+    return sorted(by_way, key=lambda f: (-sum(slab.length for slab in f.slabs), f.quarter))
 
 
 def _place(line: Line) -> tuple[Quad, str, list[Quad]]:

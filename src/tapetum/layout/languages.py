@@ -49,13 +49,13 @@ class Languages:
         total = sum(letters.values())
         if letters["Kana"] and letters["Kana"] >= KANA_SHARE * (letters["Kana"] + letters["Han"]):
             letters["Kana"] += letters.pop("Han", 0)
-        found = []
+        languages = []
         for script, count in letters.items():
             code, probability = self._among(script, text, count)
             confidence = probability * count / total
             if code and confidence >= LEAST:
-                found.append(Language(code, round(confidence, 6)))
-        return tuple(sorted(found, key=lambda one: (-one.confidence, one.code)))
+                languages.append(Language(code, round(confidence, 6)))
+        return tuple(sorted(languages, key=lambda language: (-language.confidence, language.code)))
 
     def among(self, codes: Iterable[str], text: str) -> dict[str, float]:
         """The probability of each of ``codes`` for ``text`` when it is in one of them; of those

@@ -57,7 +57,7 @@ def _starts(block: Sequence[Row]) -> list[int]:
     height = median(span.height for span in spans)
     usual = min(median(pitches), WIDEST_PITCH * height)
     left, right = min(span.left for span in spans), max(span.right for span in spans)
-    found = []
+    starts = []
     for at in range(1, len(block)):
         above, row = spans[at - 1], spans[at]
         below = spans[at + 1] if at + 1 < len(block) else None
@@ -69,8 +69,8 @@ def _starts(block: Sequence[Row]) -> list[int]:
             or above.right + row.first + ROOM * height <= right
             or (not above.bullet and _is_indented(above, row, below, left))
         ):
-            found.append(at)
-    return found
+            starts.append(at)
+    return starts
 
 
 def _is_indented(above: _Span, row: _Span, below: _Span | None, left: float) -> bool:
@@ -101,13 +101,13 @@ class _Span:
             median(slab.middle for slab in row),
             median(slab.height for slab in row),
             row[0].stretch(word),
-            any(_is_wide(one, other) for one, other in pairwise(row)),
+            any(_is_wide(slab, other) for slab, other in pairwise(row)),
             _BULLET.fullmatch(word.text) is not None,
         )
 
 
-def _is_wide(one: Slab, other: Slab) -> bool:
-    return gap(one, other) > CLOSE * max(one.height, other.height)
+def _is_wide(slab: Slab, other: Slab) -> bool:
+    return gap(slab, other) > CLOSE * max(slab.height, other.height)
 
 
 def _pieces(row: Row, goes_on: Row | None) -> Iterator[Piece]:

@@ -24,7 +24,7 @@ def rows(slabs: Sequence[Slab], rtl: bool) -> list[Row]:
         return []
     tallest = TALLEST * median(slab.height for slab in slabs)
     placed = [False] * len(slabs)
-    found: list[Row] = []
+    placed_rows: list[Row] = []
     for at, first in enumerate(slabs):
         if placed[at]:
             continue
@@ -36,13 +36,13 @@ def rows(slabs: Sequence[Slab], rtl: bool) -> list[Row]:
             if not placed[i] and below <= slabs[i].height / 2:
                 placed[i] = True
                 row.append(slabs[i])
-        found.append(_in_order(row, rtl))
-    return found
+        placed_rows.append(_in_order(row, rtl))
+    return placed_rows
 
 
-def gap(one: Slab, other: Slab) -> float:
+def gap(slab: Slab, other: Slab) -> float:
     """White space between two lines of a row, in pixels; negative where they overlap."""
-    return max(one.left, other.left) - min(one.right, other.right)
+    return max(slab.left, other.left) - min(slab.right, other.right)
 
 
 def _in_order(row: Row, rtl: bool) -> Row:

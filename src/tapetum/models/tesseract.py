@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from tapetum.errors import ModelError
 from tapetum.models.manifest import Manifest
 
+#: The manifest's name of a model: this and Tesseract's own name for it.
 PREFIX = "tesseract-"
-"""The manifest's name of a model: this and Tesseract's own name for it."""
 
+#: Said of every line; Tesseract would else guess it and say so. Nothing read depends on it here.
 DOTS_PER_INCH = 300
-"""Said of every line; Tesseract would else guess it and say so. Nothing read depends on it here."""
 
+#: Models that cut words where no space is written: Tesseract's ``preserve_interword_spaces``, which
+#: these files set for its own text output. Their words are joined unless there are blanks between.
 SPACELESS = frozenset({"kor", "tha"})
-"""Models that cut words where no space is written: Tesseract's ``preserve_interword_spaces``, which
-these files set for its own text output. Their words are joined unless there are blanks between."""
 
 
 @dataclass(frozen=True, slots=True)

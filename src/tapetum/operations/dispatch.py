@@ -29,7 +29,7 @@ IDLE_POLL = 1.0
 RETRY_WAIT = 2.0
 #: Seconds that an executor has to give back what was taken from it; a lease that is not given
 #: back runs out by itself.
-ABANDON_WAIT = 5.0
+ABANDON_WAIT = 3.0
 #: Seconds between two clean-ups of the ledger.
 PURGE_EVERY = 3600.0
 DAY = 86_400

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -27,7 +26,9 @@ from tapetum.imaging.decoders import Decoders, shared
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, shards
 from tapetum.pipeline.documents import Document, fetched, open_document
-from tapetum.pipeline.image_sources import ImageSource, Source, numbered, pages_of
+from tapetum.pipeline.exhaustion import raise_if_exhausted
+from tapetum.pipeline.fetch_ahead import FetchAhead
+from tapetum.pipeline.image_sources import ImageSource, KnownSource, PageSource, Source
 from tapetum.pipeline.spool import Spool
 from tapetum.recognisers import Recogniser, in_order
 from tapetum.signals import Signals
@@ -43,8 +44,6 @@ log = logging.getLogger(__name__)
 WINDOW = 8
 #: Pixels after which a window holds no further picture: 24 bits each, 192 MB.
 WINDOW_PIXELS = 64_000_000
-#: Image files fetched ahead of the one being looked at, per task.
-AHEAD = 8
 FETCH_THREADS = 16
 
 
@@ -139,7 +138,7 @@ class Annotator:
         response."""
         asked = messages.BatchAnnotateImagesRequest.FromString(requests).requests
         images = [self.source(request, context) for request in asked]
-        sources = numbered(images, 1, known)
+        sources = _numbered(images, 1, known)
         answers = self._answers(sources, self._caller(context), control)
         response = messages.BatchAnnotateImagesResponse(responses=answers)
         return bytes(response.SerializeToString())
@@ -153,8 +152,8 @@ class Annotator:
         source.prepare(self._fetchers, self._caller(context).stores)
 
     def answer(self, source: Source, context: RequestContext = NO_CONTEXT) -> Any:
-        """The ``AnnotateImageResponse`` of one source that was begun."""
-        [response] = self._seen(iter([(1, source)]), self._caller(context), UNCONTROLLED)
+        """The ``AnnotateImageResponse`` of one source."""
+        [response] = self._answers([(1, source)], self._caller(context), UNCONTROLLED)
         return response
 
     def annotate_file(
@@ -175,11 +174,11 @@ class Annotator:
             with open_document(
                 asked.input_config, caller.stores, self._decoders, _owner(context)
             ) as document:
-                pages = pages_of(
+                pages = _pages(
                     asked, document, document.numbers(asked.pages, limits.MAX_SYNC_PAGES)
                 )
-                sources = numbered(pages, 1, known)
-                response.responses.extend(self._answers(sources, caller, control))
+                numbered = _numbered(pages, 1, known)
+                response.responses.extend(self._answers(numbered, caller, control))
                 response.total_pages = document.pages
         except ImageError as error:
             response.error.code, response.error.message = error.code, error.message
@@ -193,7 +192,7 @@ class Annotator:
     def _run_file(self, task: Task, control: Control, known: Known) -> None:
         asked = messages.AnnotateFileRequest.FromString(task.requests)
         with self._document_of(task, asked.input_config) as document:
-            pages = pages_of(asked, document, range(task.first + task.done, task.last + 1))
+            pages = _pages(asked, document, range(task.first + task.done, task.last + 1))
             for shard, answers in self._shards(task, pages, control, known):
                 response = _file_response(asked)
                 response.responses.extend(answers)
@@ -224,8 +223,8 @@ class Annotator:
         self, task: Task, sources: Sequence[Source], control: Control, known: Known
     ) -> Iterator[tuple[Shard, list[Any]]]:
         """Each shard not yet written and its answers."""
-        positioned = numbered(sources, task.first + task.done, known)
-        answers = self._answers_of_task(task, positioned, control)
+        numbered = _numbered(sources, task.first + task.done, known)
+        answers = self._answers_of_task(task, numbered, control)
         for shard in task.shards_left():
             yield shard, list(islice(answers, len(shard)))
 
@@ -263,38 +262,38 @@ class Annotator:
     ) -> Iterator[Any]:
         """Responses in order of ``sources``, positions and what is there; ``control`` may stop the
         work by raising."""
-        yield from self._seen(self._fetch_ahead(sources, caller.stores), caller, control)
-
-    def _seen(
-        self, sources: Iterator[tuple[int, Source]], caller: _Caller, control: Control
-    ) -> Iterator[Any]:
-        """Responses to ``sources`` that were begun, in windows."""
-        while images := self._window(sources, caller.context, control):
-            for signal, detector in self._detectors.items():
-                self._detect(detector, [image for image in images if signal in self._needs(image)])
-            for signal, recogniser in self._recognisers.items():
+        with closing(FetchAhead(sources, self._fetchers, caller.stores)) as coming:
+            while images := self._window(coming, caller.context, control):
+                for signal, detector in self._detectors.items():
+                    self._detect(
+                        detector, [image for image in images if signal in self._needs(image)]
+                    )
+                for signal, recogniser in self._recognisers.items():
+                    for image in images:
+                        if signal in self._needs(image):
+                            self._recognise(recogniser, image)
                 for image in images:
-                    if signal in self._needs(image):
-                        self._recognise(recogniser, image)
-            for image in images:
-                self._describe(image)
-                image.source.finish(image.response)
-                image.picture = None
-                control.finished(image.position)
-                yield image.response
+                    self._describe(image)
+                    image.source.finish(image.response)
+                    image.picture = None
+                    control.finished(image.position)
+                # Only now: while an answer is written, no image is in hand.
+                yield from (image.response for image in images)
 
     def _window(
-        self, sources: Iterator[tuple[int, Source]], context: RequestContext, control: Control
+        self, coming: FetchAhead, context: RequestContext, control: Control
     ) -> list[_Image]:
-        """The next `WINDOW` pictures, or fewer that are large."""
+        """The next `WINDOW` pictures, or fewer that are large, or that are here: while there are
+        images in hand, no store is waited for."""
         images: list[_Image] = []
         pixels = 0
         while len(images) < WINDOW and pixels < WINDOW_PIXELS:
-            position, source = next(sources, (0, None))
-            if source is None:
-                break
             control.check()
-            source.wait()
+            next_source = coming.take(wait=not images)
+            if next_source is None:
+                break
+            position, source = next_source
+            control.check()
             control.started(position)
             image = self._opened(position, source, context)
             images.append(image)
@@ -314,22 +313,6 @@ class Annotator:
             context = replace(context, project="")
         return _Caller(context, self._stores_of(context.principal))
 
-    def _fetch_ahead(
-        self, sources: Iterable[tuple[int, Source]], stores: Stores
-    ) -> Iterator[tuple[int, Source]]:
-        coming: deque[tuple[int, Source]] = deque()
-        try:
-            for position, source in sources:
-                if len(coming) > AHEAD:
-                    yield coming.popleft()
-                source.prepare(self._fetchers, stores)
-                coming.append((position, source))
-            while coming:
-                yield coming.popleft()
-        finally:  # the task was stopped: nobody waits for these any more
-            for _, source in coming:
-                source.cancel()
-
     def _opened(self, position: int, source: Source, context: RequestContext) -> _Image:
         """The image decoded as large as the features asked for want it; an error in its place."""
         image = _Image(position, source, context)
@@ -343,9 +326,8 @@ class Annotator:
                 image.picture = source.picture(lambda w, h: self._side(image, w, h))
         except ImageError as error:
             image.refuse(error)
-        except MemoryError:  # the process is at its limit: whoever runs it decides
-            raise
-        except Exception:
+        except Exception as error:
+            raise_if_exhausted(error)
             log.exception("unexpected fault while opening an image")
             image.refuse(ImageFailed("The image could not be opened: a fault of this server."))
         return image
@@ -376,9 +358,8 @@ class Annotator:
         contexts = [image.context for image in images if image.picture is not None]
         try:
             signals = detector.detect(pictures, contexts)
-        except MemoryError:  # the process is at its limit: whoever runs it decides
-            raise
-        except Exception:
+        except Exception as error:
+            raise_if_exhausted(error)
             if len(images) > 1:
                 for image in images:
                     self._detect(detector, [image])
@@ -394,9 +375,8 @@ class Annotator:
             return
         try:
             signal = recogniser.recognise(image.picture, image.signals, image.context)
-        except MemoryError:  # the process is at its limit: whoever runs it decides
-            raise
-        except Exception:
+        except Exception as error:
+            raise_if_exhausted(error)
             log.exception("the recogniser of %s failed", recogniser.signal.__name__)
             return
         image.signals.add(signal)
@@ -415,9 +395,8 @@ class Annotator:
                 feature.describe(ask, image.signals, image.response)
             except ImageError as error:
                 image.refuse(error)
-            except MemoryError:  # the process is at its limit: whoever runs it decides
-                raise
-            except Exception:
+            except Exception as error:
+                raise_if_exhausted(error)
                 log.exception("%s failed", name)
                 image.refuse(ImageFailed(f"{name} failed on this image: a fault of this server."))
 
@@ -434,6 +413,15 @@ def _languages(image: _Image) -> tuple[str, ...]:
         return ()
 
 
+def _numbered(sources: Sequence[Source], first: int, known: Known) -> list[tuple[int, Source]]:
+    """``sources`` with their positions from ``first``; answers that are ``known`` take the place of
+    what would be looked at."""
+    return [
+        (position, KnownSource(source, known[position]) if position in known else source)
+        for position, source in enumerate(sources, first)
+    ]
+
+
 def _owner(context: RequestContext) -> str:
     """Whose pictures may share a decoder: those of one caller for one project."""
     return f"{context.project}/{context.principal}"
@@ -446,3 +434,11 @@ def _file_response(asked: Any) -> Any:
     if not asked.input_config.content:
         response.input_config.gcs_source.uri = asked.input_config.gcs_source.uri
     return response
+
+
+def _pages(asked: Any, document: Document, numbers: Iterable[int]) -> list[PageSource]:
+    request = messages.AnnotateImageRequest(
+        features=asked.features, image_context=asked.image_context
+    )
+    uri = fetch.uri_of_file(asked.input_config)
+    return [PageSource(request, document, number, uri) for number in numbers]

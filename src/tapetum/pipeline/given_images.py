@@ -32,7 +32,7 @@ WANTED = "a path, a URI, bytes, a PIL image or a NumPy array of uint8"
 
 @dataclass(slots=True)
 class MeasuredSource:
-    """A source that remembers how large its picture is.
+    """A source that remembers how large its picture is, and that it was begun.
 
     ``size``: width and height of the upright picture, in pixels, once it was decoded. ``weight``:
     bytes that it holds from the beginning.
@@ -42,6 +42,7 @@ class MeasuredSource:
     weight: int = 0
     size: tuple[int, int] | None = None
     answer: None = None
+    is_begun: bool = False
 
     @property
     def request(self) -> Any:
@@ -52,7 +53,13 @@ class MeasuredSource:
         return self.source.uri
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
-        self.source.prepare(fetchers, stores)
+        if not self.is_begun:
+            self.is_begun = True
+            self.source.prepare(fetchers, stores)
+
+    @property
+    def is_here(self) -> bool:
+        return self.source.is_here
 
     def wait(self) -> None:
         self.source.wait()
@@ -75,6 +82,7 @@ class _Here:
     """A source of which nothing has to be fetched."""
 
     answer = None
+    is_here = True
 
     def __init__(self, request: Any, uri: str = "") -> None:
         self.request = request

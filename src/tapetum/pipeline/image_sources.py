@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tapetum.errors import BadImage, PdfIsNoImage
+from tapetum.errors import BadImage, ImageError, PdfIsNoImage
 from tapetum.imaging.decoders import Decoders, MaxSideFor, Sheet
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, page_units
 from tapetum.pipeline.documents import Document
 from tapetum.stores.router import Stores
-from tapetum.tasks.control import Known
 from tapetum.vision import messages
 from tapetum.vision.formats import is_pdf
 
@@ -38,6 +36,11 @@ class Source(Protocol):
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Begin to get what `picture` needs, without waiting."""
+        ...
+
+    @property
+    def is_here(self) -> bool:
+        """Whether `wait` would return at once."""
         ...
 
     def wait(self) -> None:
@@ -75,7 +78,18 @@ class ImageSource:
         return fetch.uri_of(self.request.image)
 
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
-        self.content = fetchers.submit(fetch.fetch, self.request.image, stores)
+        if self.request.image.content:  # it came with the request
+            self.content = Future()
+            try:
+                self.content.set_result(fetch.fetch(self.request.image, stores))
+            except ImageError as error:
+                self.content.set_exception(error)
+        else:
+            self.content = fetchers.submit(fetch.fetch, self.request.image, stores)
+
+    @property
+    def is_here(self) -> bool:
+        return self.content is None or self.content.done()
 
     def wait(self) -> None:
         if self.content is not None:
@@ -119,6 +133,10 @@ class PageSource:
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Nothing: the document is open."""
 
+    @property
+    def is_here(self) -> bool:
+        return True
+
     def wait(self) -> None:
         """Nothing: it is here."""
 
@@ -150,6 +168,10 @@ class KnownSource:
     def prepare(self, fetchers: ThreadPoolExecutor, stores: Stores) -> None:
         """Nothing is needed."""
 
+    @property
+    def is_here(self) -> bool:
+        return True
+
     def wait(self) -> None:
         """Nothing is under way."""
 
@@ -162,21 +184,3 @@ class KnownSource:
 
     def finish(self, response: Any) -> None:
         """Nothing: it was finished when it was made."""
-
-
-def numbered(sources: Sequence[Source], first: int, known: Known) -> list[tuple[int, Source]]:
-    """``sources`` with their positions from ``first``; answers that are ``known`` take the place of
-    what would be looked at."""
-    return [
-        (position, KnownSource(source, known[position]) if position in known else source)
-        for position, source in enumerate(sources, first)
-    ]
-
-
-def pages_of(asked: Any, document: Document, numbers: Iterable[int]) -> list[PageSource]:
-    """Pages ``numbers`` of ``document``, of which ``asked`` says which features want what."""
-    request = messages.AnnotateImageRequest(
-        features=asked.features, image_context=asked.image_context
-    )
-    uri = fetch.uri_of_file(asked.input_config)
-    return [PageSource(request, document, number, uri) for number in numbers]

@@ -191,7 +191,7 @@ def _walk(
             (f"{above}{entry.name}{'/' if entry.is_dir(follow_symlinks=False) else ''}", entry)
             for entry in os.scandir(folder)
         ]
-    for key, entry in sorted(keys, key=lambda one: one[0]):
+    for key, entry in sorted(keys, key=lambda pair: pair[0]):
         if not key.startswith(prefix):
             continue
         if not key.endswith("/"):

@@ -228,5 +228,5 @@ def _path_of(uri: str) -> str:
 
 def scheme_of(uri: str) -> str:
     """``gs`` of ``gs://bucket/key``, lower case; empty for a plain path."""
-    found = _SCHEME.match(uri)
-    return found[1].lower() if found else ""
+    scheme = _SCHEME.match(uri)
+    return scheme[1].lower() if scheme else ""

@@ -183,13 +183,13 @@ class Backend(httpcore.NetworkBackend):
         if self._hosts is not None and not _is_listed(host, self._hosts):
             raise _AddressRefused(f"{host} is not a host that this server fetches from.")
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, ValueError, OverflowError) as error:
             said = f"{host} cannot be resolved: {error}"
             if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
                 raise httpcore.ConnectError(said) from error
             raise _HostUnknown(said) from error
-        addresses = list(dict.fromkeys(str(row[4][0]) for row in found))
+        addresses = list(dict.fromkeys(str(row[4][0]) for row in rows))
         for address in addresses:
             if self._public_only and not is_public(address):
                 raise _AddressRefused(f"{host} is at {address}, which is not a public address.")

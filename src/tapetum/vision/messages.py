@@ -268,8 +268,8 @@ def _invalid_payload(text: str) -> InvalidRequest:
         said = f'Invalid JSON payload received. Unknown name "{unknown["name"]}"{where}: '
         said += "Cannot find field."
         return InvalidRequest(said, [FieldViolation(field, said)])
-    found = _AT_PATH.search(text)
-    field = _below_root(found["path"]) if found else ""
+    place = _AT_PATH.search(text)
+    field = _below_root(place["path"]) if place else ""
     if enum := _BAD_ENUM.search(text):
         said = f"Invalid value at '{field}' (type.googleapis.com/{enum['type']}), "
         said += f'"{enum["value"]}"'

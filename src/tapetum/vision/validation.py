@@ -64,16 +64,16 @@ def _check(rules: Collection[Rule], request: Any, sync: bool) -> None:
     for rule in rules:
         if not (rule.sync if sync else rule.asynchronous):
             continue
-        found = next(rule.find(request), None)
-        if found is not None:
-            field, wrong = found
+        violation = next(rule.find(request), None)
+        if violation is not None:
+            field, wrong = violation
             raise InvalidRequest(f"{wrong} ({field})", [FieldViolation(field, wrong)])
 
 
 def parent_of(parent: str) -> tuple[str, str]:
     """``projects/p/locations/l`` → ``("p", "l")``; either is empty when not given."""
-    found = _PARENT.fullmatch(parent)
-    return (found["project"], found["location"] or "") if found else ("", "")
+    named = _PARENT.fullmatch(parent)
+    return (named["project"], named["location"] or "") if named else ("", "")
 
 
 def batch_size_of(request: Any) -> int:
@@ -108,7 +108,7 @@ def text_languages(request: Any) -> tuple[str, ...]:
     """
     if not any(feature.type_ in TEXT_FEATURES for feature in request.features):
         return ()
-    found: dict[str, None] = {}
+    codes: dict[str, None] = {}
     for index, hint in enumerate(request.image_context.language_hints):
         language = hinted(hint)
         if language is None:
@@ -117,8 +117,8 @@ def text_languages(request: Any) -> tuple[str, ...]:
                 f"image_context.language_hints[{index}]: the language {shown!r} is not read here; "
                 "leave the hint out, or use one of the codes listed in docs/features.md."
             )
-        found[language.code] = None
-    return tuple(found)
+        codes[language.code] = None
+    return tuple(codes)
 
 
 # --- the rules --------------------------------------------------------------------------------

@@ -80,21 +80,21 @@ class FaceFinder:
         height, width = pixels.shape[:2]
         columns, rows = first_size(width, height)
         small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
-        found = _first(session, np.asarray(small, dtype=np.uint8), min(lowest, _MAYBE))
-        sides = _sides(found)
+        faces = _first(session, np.asarray(small, dtype=np.uint8), min(lowest, _MAYBE))
+        sides = _sides(faces)
         scale = np.array([width / columns, height / rows])
-        found[:, :-1] *= np.tile(scale, 7)
-        is_crowd = (sides[found[:, -1] >= _MAYBE] < _SMALL).any()
+        faces[:, :-1] *= np.tile(scale, 7)
+        is_crowd = (sides[faces[:, -1] >= _MAYBE] < _SMALL).any()
         if is_crowd and scale.max() >= _CLOSER:
-            found = np.concatenate([found, *_closer(session, pixels, lowest)])
-        found = suppressed(found[found[:, -1] >= lowest])
+            faces = np.concatenate([faces, *_closer(session, pixels, lowest)])
+        faces = suppressed(faces[faces[:, -1] >= lowest])
         return [
             FaceBox(
                 (float(row[0]), float(row[1]), float(row[2]), float(row[3])),
                 row[4:14].reshape(5, 2),
                 float(row[14]),
             )
-            for row in found
+            for row in faces
         ]
 
 
@@ -125,16 +125,16 @@ def _first(session: Session, pixels: NDArray[np.uint8], lowest: float) -> Floats
         pixels = np.asarray(
             cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8
         )
-        found = look(session, pixels, lowest)
-        found = found[_sides(found) >= _LARGE]
-        found[:, :-1] *= np.tile([width / columns, height / rows], 7)
-        looks.append(found)
+        faces = look(session, pixels, lowest)
+        faces = faces[_sides(faces) >= _LARGE]
+        faces[:, :-1] *= np.tile([width / columns, height / rows], 7)
+        looks.append(faces)
     return np.concatenate(looks)
 
 
-def _sides(found: Floats) -> Floats:
+def _sides(faces: Floats) -> Floats:
     """The longer side of each box."""
-    return np.maximum(found[:, 2] - found[:, 0], found[:, 3] - found[:, 1])
+    return np.maximum(faces[:, 2] - faces[:, 0], faces[:, 3] - faces[:, 1])
 
 
 def _closer(session: Session, pixels: NDArray[np.uint8], lowest: float) -> Iterator[Floats]:
@@ -142,16 +142,16 @@ def _closer(session: Session, pixels: NDArray[np.uint8], lowest: float) -> Itera
     height, width = pixels.shape[:2]
     for y0, y1 in _cuts(height):
         for x0, x1 in _cuts(width):
-            found = look(session, pixels[y0:y1, x0:x1], lowest)
-            found[:, :-1] += np.tile([float(x0), float(y0)], 7)
-            left, top, right, bottom = found[:, :4].T
+            faces = look(session, pixels[y0:y1, x0:x1], lowest)
+            faces[:, :-1] += np.tile([float(x0), float(y0)], 7)
+            left, top, right, bottom = faces[:, :4].T
             whole = (
                 ((left > x0 + _EDGE) | (x0 == 0))
                 & ((top > y0 + _EDGE) | (y0 == 0))
                 & ((right < x1 - _EDGE) | (x1 == width))
                 & ((bottom < y1 - _EDGE) | (y1 == height))
             )
-            yield found[whole & (_sides(found) <= _OVERLAP)]
+            yield faces[whole & (_sides(faces) <= _OVERLAP)]
 
 
 def _cuts(length: int) -> list[tuple[int, int]]:

@@ -174,9 +174,9 @@ def _borders(
     """Where each word's characters meet, the words one after the other: the emptiest column near
     the middle between two peaks; among equals the nearest."""
     pairs = [
-        (one.centre, other.centre, start, end)
+        (peak.centre, following.centre, start, end)
         for group, (start, end) in zip(groups, spans, strict=True)
-        for one, other in pairwise(group)
+        for peak, following in pairwise(group)
     ]
     if not pairs:
         return []
@@ -189,5 +189,5 @@ def _borders(
     away = np.abs(near + 0.5 - middle)
     cost = np.where(allowed, ink[near.clip(0, len(ink) - 1)] + NEARER * away, np.inf)
     best = near[np.arange(len(near)), cost.argmin(axis=1)] + 0.5
-    found: list[float] = np.where(allowed.any(axis=1), best, middle[:, 0]).tolist()
-    return found
+    places: list[float] = np.where(allowed.any(axis=1), best, middle[:, 0]).tolist()
+    return places

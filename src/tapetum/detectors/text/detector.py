@@ -68,10 +68,10 @@ class TextDetector:
         pixels = picture.resized(*wanted) if wanted[0] < columns else picture.pixels
         rows, columns = pixels.shape[:2]
         scale = np.array([picture.width / columns, picture.height / rows], dtype=np.float64)
-        found, degrees = self._pages.read(pixels, languages)
+        readings, degrees = self._pages.read(pixels, languages)
         page = upright(pixels, degrees)
         lines = []
-        for reading, language in self._scripts.read(page, found, languages):
+        for reading, language in self._scripts.read(page, readings, languages):
             if reading is not None and _is_sure(reading):
                 lying = replace(reading, quad=as_it_lay(reading.quad, degrees, columns, rows))
                 lines.append(replace(_line(lying, scale), language=language))

@@ -165,7 +165,7 @@ def _rectangles(
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     if len(contours) > MOST_LINES:
         contours = sorted(contours, key=len, reverse=True)[:MOST_LINES]
-    found: list[tuple[NDArray[np.float32], float]] = []
+    rectangles: list[tuple[NDArray[np.float32], float]] = []
     for contour in contours:
         corners = cv2.boxPoints(cv2.minAreaRect(contour)).astype(np.float32)
         centre = corners.mean(axis=0)
@@ -180,8 +180,8 @@ def _rectangles(
         signs = ((-1, -1), (1, -1), (1, 1), (-1, 1))
         middle = centre + np.float32(0.5)
         quad = np.stack([middle + x * right + y * down for x, y in signs]).astype(np.float32)
-        found.append((quad, _score(kernels, corners)))
-    return found
+        rectangles.append((quad, _score(kernels, corners)))
+    return rectangles
 
 
 def _sides(quad: NDArray[np.float32]) -> tuple[float, float]:

@@ -102,9 +102,9 @@ class _Certainty:
 
     @classmethod
     def of(cls, readings: Sequence[Reading | None]) -> _Certainty:
-        counts = [sum(map(len, one.words)) if one else 0 for one in readings]
+        counts = [sum(map(len, reading.words)) if reading else 0 for reading in readings]
         weighed = zip(readings, counts, strict=True)
-        sure = sum(one.confidence * count for one, count in weighed if one)
+        sure = sum(reading.confidence * count for reading, count in weighed if reading)
         return cls(sure / max(1, sum(counts)), sum(counts))
 
     def beats(self, other: _Certainty) -> bool:

@@ -121,7 +121,9 @@ class ScriptReader:
                 if language is None:
                     break
                 language = self._sibling(page, left, language)
-                sought = tuple(one for one in sought if one.script != language.script)
+                sought = tuple(
+                    candidate for candidate in sought if candidate.script != language.script
+                )
                 for at in every if mostly else left:
                     page.settle(at, [language], KEPT_AMONG_OTHERS if mostly else KEPT)
         return page.found
@@ -144,7 +146,8 @@ class ScriptReader:
         ``in_doubt``: nothing else tells the turn, so that reading clearly better one way will do.
         """
         unread = sum(
-            one is None or ScriptLine.of(pixels, one.quad, one).is_doubtful() for one in readings
+            reading is None or ScriptLine.of(pixels, reading.quad, reading).is_doubtful()
+            for reading in readings
         )
         if 2 * unread <= len(readings):
             return None
@@ -174,9 +177,11 @@ class ScriptReader:
         for at in lines:
             line = page.lines[at].beginning()
             for language in models:
-                both = [self._reader.read(one, language, once=True) for one in (line, line.over())]
-                ahead, over = (quality(one, language) for one in both)
-                if any(_is_accepted(line, one, language, once=True) for one in both):
+                both = [
+                    self._reader.read(shown, language, once=True) for shown in (line, line.over())
+                ]
+                ahead, over = (quality(symbols, language) for symbols in both)
+                if any(_is_accepted(line, symbols, language, once=True) for symbols in both):
                     return ahead, over
                 if language.script != "Thai":  # its model is sure of other scripts too
                     total = sums.setdefault(language.code, [0.0, 0.0])
@@ -189,20 +194,24 @@ class ScriptReader:
         text = " ".join(text_of(line.reading) for line in page.lines if line.reading)
         if sum(character in VIETNAMESE for character in text) <= VIETNAMESE_SHARE * len(text):
             return False
-        found = self._languages.identify(text)
-        return bool(found) and found[0].code == "vi" and found[0].confidence >= SURE_LANGUAGE
+        languages = self._languages.identify(text)
+        return (
+            bool(languages)
+            and languages[0].code == "vi"
+            and languages[0].confidence >= SURE_LANGUAGE
+        )
 
-    def _sibling(self, page: _Page, left: Sequence[int], one: KnownLanguage) -> KnownLanguage:
+    def _sibling(self, page: _Page, left: Sequence[int], known: KnownLanguage) -> KnownLanguage:
         """The language of those in the script of ``one`` whose model reads the lines best."""
         codes = {
             code: language.model
             for code, language in LANGUAGES.items()
-            if language.script == one.script and language.model
+            if language.script == known.script and language.model
         }
         if len(codes) == 1:
-            return one
+            return known
         lines = page.telling(left, WITNESSES)
-        readings = {model: page.reads(lines, model, one.script) for model in codes.values()}
+        readings = {model: page.reads(lines, model, known.script) for model in codes.values()}
         # Two witnesses: how sure a model is, and, better, how the letters follow in what any of
         # them read: a model of another language writes most words of its neighbour's right.
         scores = {code: readings[model][0] for code, model in codes.items()}
@@ -262,7 +271,7 @@ class _Page:
         language = KnownLanguage("", script, model)
         read = [self.probe(at, language, once=True) for at in lines]
         sure = float(np.mean([quality(symbols, language) for symbols in read]))
-        text = ("".join(" " * symbol.spaced + symbol.text for symbol in one) for one in read)
+        text = ("".join(" " * symbol.spaced + symbol.text for symbol in line) for line in read)
         return sure, " ".join(text)
 
     def language(

@@ -61,23 +61,23 @@ class PageReader:
             degrees = degrees if by_script is None else by_script
         if degrees:
             # Found once more, so that a page reads the same whichever way it lay.
-            found = self.read_upright(upright(pixels, degrees))
+            lines = self.read_upright(upright(pixels, degrees))
         else:
             known = orientation.upright
-            found = [
+            lines = [
                 (quad, known[at] if at in known else self._reader.read(pixels, quad))
                 for at, quad in enumerate(quads)
             ]
         if (
             len(quads) <= FEW
             and by_script is None
-            and not any(reading is not None and _clear(reading) for _, reading in found)
+            and not any(reading is not None and _clear(reading) for _, reading in lines)
         ):
-            further = self._closer_look(upright(pixels, degrees), found)
+            further = self._closer_look(upright(pixels, degrees), lines)
             if further:
                 degrees = (degrees + further) % 360
-                found = self.read_upright(upright(pixels, degrees))
-        return found, degrees
+                lines = self.read_upright(upright(pixels, degrees))
+        return lines, degrees
 
     def read_upright(self, pixels: Pixels) -> list[Found]:
         """Every line found in ``pixels`` in reading order, and what it says, taking the page to be
@@ -90,7 +90,7 @@ class PageReader:
         columns = sum(self._reader.is_vertical(pixels, reading) for reading in read)
         return 2 * columns > len(read)
 
-    def _closer_look(self, pixels: Pixels, found: Sequence[Found]) -> int:
+    def _closer_look(self, pixels: Pixels, lines: Sequence[Found]) -> int:
         """How far a picture of few lines, none of which is read clearly, is turned clockwise: the
         way in which most is read clearly, 0 where nothing is.
 
@@ -102,16 +102,16 @@ class PageReader:
         scale = input_size(columns, rows)[0] / columns
         reach = SURROUNDINGS / scale / 2
         clear = {90: 0, 180: 0, 270: 0}
-        for quad, _ in found:
+        for quad, _ in lines:
             clear[180] += self._clear_symbols(pixels, np.roll(quad, 2, axis=0))
             x, y = quad.mean(axis=0)
             left, top = max(0, int(x - reach)), max(0, int(y - reach))
             near = upright(pixels[top : int(y + reach), left : int(x + reach)], 90)
             high, wide = (max(1, round(side * scale)) for side in near.shape[:2])
             back = np.array([near.shape[1] / wide, near.shape[0] / high], dtype=np.float32)
-            for one in self._finder.find_at(near, wide, high):
-                clear[90] += self._clear_symbols(near, one * back)
-                clear[270] += self._clear_symbols(near, np.roll(one * back, 2, axis=0))
+            for small in self._finder.find_at(near, wide, high):
+                clear[90] += self._clear_symbols(near, small * back)
+                clear[270] += self._clear_symbols(near, np.roll(small * back, 2, axis=0))
         best = max(clear, key=clear.__getitem__)
         return best if clear[best] else 0
 

@@ -97,7 +97,9 @@ class LineReader:
         if not may_be_vertical(turned.text.replace(" ", "")):
             return False
         line = _straighten(pixels, turned.quad)
-        stretches = [(one.start, one.end) for word in turned.words for one in word]
+        stretches = [
+            (character.start, character.end) for word in turned.words for character in word
+        ]
         peaks = self._peaks(stood_up(line, stretches))
         return bool(peaks) and float(np.mean([p.confidence for p in peaks])) >= STANDS_UP
 

@@ -142,10 +142,10 @@ class ModelReader:
         went badly. Where marks far above or below mislead it (Arabic, Bengali), the line is cut
         close to its ink and read raw. ``once``: only the first way.
         """
-        found = self._in_row(line.cut(), language)
-        if once or quality(found, language) >= GOOD:
-            return found
-        ways = [found]
+        symbols = self._in_row(line.cut(), language)
+        if once or quality(symbols, language) >= GOOD:
+            return symbols
+        ways = [symbols]
         if line.height < SMALL_PRINT:
             ways.append(self._in_row(line.cut(ENLARGED), language))
         if quality(ways[-1], language) < GOOD:
@@ -163,8 +163,8 @@ class ModelReader:
 def quality(symbols: Sequence[Placed], language: KnownLanguage) -> float:
     """Mean word confidence, 0..1; letters of other scripts than the model's do not count. 0 where
     there is none of its own."""
-    own = [one.word_confidence for one in symbols if one.script in ("", language.script)]
-    letters = sum(one.script == language.script for one in symbols)
+    own = [symbol.word_confidence for symbol in symbols if symbol.script in ("", language.script)]
+    letters = sum(symbol.script == language.script for symbol in symbols)
     return float(np.mean(own)) if letters else 0.0
 
 

@@ -60,7 +60,9 @@ def merged(line: ScriptLine, symbols: Sequence[Placed], script: str) -> Reading 
     """``symbols`` as a reading of ``line``, with PP-OCR's characters where these are not of
     ``script``. ``None`` where there are none."""
     pieces: list[Placed] = []
-    runs = [(sure, list(run)) for sure, run in groupby(symbols, lambda one: _is_sure(one, script))]
+    runs = [
+        (sure, list(run)) for sure, run in groupby(symbols, lambda symbol: _is_sure(symbol, script))
+    ]
     for at, (sure, run) in enumerate(runs):
         if sure or line.reading is None or script == "Latin":
             pieces += run
@@ -97,7 +99,7 @@ def _between(line: ScriptLine, low: float, high: float) -> list[Placed]:
     last of a word are given all of the place.
     """
     widest = line.height / line.width
-    found = []
+    placed = []
     for word in line.reading.words if line.reading else ():
         for place, c in enumerate(word):
             start, end = c.start, c.end
@@ -107,8 +109,8 @@ def _between(line: ScriptLine, low: float, high: float) -> list[Placed]:
                 start = max(start, end - widest)
             if low <= (start + end) / 2 <= high:
                 sure = c.confidence
-                found.append(Placed(c.text, start, end, sure, sure, place == 0))
-    return found
+                placed.append(Placed(c.text, start, end, sure, sure, place == 0))
+    return placed
 
 
 def _is_general(run: Sequence[Placed], general: Sequence[Placed], script: str) -> bool:

@@ -66,9 +66,9 @@ _HTTP_OF_ERROR: Mapping[type[StoreError], tuple[int, str]] = {
 def routes(stores: Stores) -> list[Route]:
     """The paths of the read side, and of making and removing; uploads have their own module."""
     door = _Door(stores)
-    found = [Route("/download/storage/v1/b/{bucket}/o/{name:path}", answered(door.media))]
+    routes = [Route("/download/storage/v1/b/{bucket}/o/{name:path}", answered(door.media))]
     for base in ("/storage/v1/b", "/b"):
-        found += [
+        routes += [
             Route(f"{base}", answered(door.buckets), methods=["GET"]),
             Route(f"{base}", answered(door.make_bucket), methods=["POST"]),
             Route(f"{base}/{{bucket}}", answered(door.bucket), methods=["GET"]),
@@ -77,7 +77,7 @@ def routes(stores: Stores) -> list[Route]:
             Route(f"{base}/{{bucket}}/o/{{name:path}}", answered(door.object), methods=["GET"]),
             Route(f"{base}/{{bucket}}/o/{{name:path}}", answered(door.delete), methods=["DELETE"]),
         ]
-    return found
+    return routes
 
 
 def answered(handler: _Handler) -> _Handler:
@@ -293,7 +293,7 @@ def resource(
     number = generation(file)
     changed = datetime.fromtimestamp(status.st_mtime_ns // 1_000_000 / 1000, UTC)
     stamp = changed.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    found = {
+    tree = {
         "kind": "storage#object",
         "id": f"{bucket}/{key}/{number}",
         "name": key,
@@ -308,8 +308,8 @@ def resource(
         "updated": stamp,
     }
     if sums is not None:
-        found |= {"md5Hash": sums.md5, "crc32c": sums.crc32c}
-    return found
+        tree |= {"md5Hash": sums.md5, "crc32c": sums.crc32c}
+    return tree
 
 
 def _is_name(key: str) -> bool:
@@ -348,13 +348,13 @@ def _span(header: str, size: int) -> tuple[int, int] | None:
     """The first and last byte wanted; ``None`` where there is nothing of that kind."""
     if not header:
         return 0, size - 1
-    found = _RANGE.fullmatch(header.strip())
-    if found is None or found[0] == "bytes=-":
+    span = _RANGE.fullmatch(header.strip())
+    if span is None or span[0] == "bytes=-":
         return None
-    if not found[1]:
-        first, last = max(0, size - int(found[2])), size - 1
+    if not span[1]:
+        first, last = max(0, size - int(span[2])), size - 1
     else:
-        first, last = int(found[1]), min(int(found[2] or size), size - 1)
+        first, last = int(span[1]), min(int(span[2] or size), size - 1)
     return (first, last) if first <= last else None
 
 

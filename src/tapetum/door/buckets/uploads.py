@@ -207,10 +207,10 @@ def _content_range(header: str) -> tuple[int | None, int | None]:
     """The position of the first byte sent and the total, where they are said."""
     if not header:
         return None, None
-    found = _CONTENT_RANGE.fullmatch(header.strip())
-    if found is None:
+    span = _CONTENT_RANGE.fullmatch(header.strip())
+    if span is None:
         raise InvalidObjectName(f"Content-Range: {header!r} cannot be read.")
-    first, total = (int(number) if number else None for number in found.groups())
+    first, total = (int(number) if number else None for number in span.groups())
     return first, total
 
 
