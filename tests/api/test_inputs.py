@@ -218,6 +218,18 @@ def test_an_array_may_be_changed_once_it_is_taken(annotator, made, channels):
     assert reds == list(range(0, 200, 10))
 
 
+def test_a_pil_image_may_be_changed_once_it_is_taken(annotator, made):
+    canvas = Image.new("RGB", (400, 400))
+
+    def frames():
+        for red in range(0, 200, 10):
+            canvas.paste((red, 0, 0), (0, 0, 400, 400))
+            yield canvas
+
+    reds = [made.red_of(result) for result in annotator.annotate(frames(), PROPERTIES)]
+    assert reds == list(range(0, 200, 10))
+
+
 def test_nothing_is_left_in_the_folder(photos, tmp_path):
     shutil.copy(photos / "cat.jpg", "cat.jpg")
     [result] = tapetum.annotate("cat.jpg", "LANDMARK_DETECTION,LOGO_DETECTION,WEB_DETECTION")

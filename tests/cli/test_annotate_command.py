@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tapetum.cli import ExitCode
-from tapetum.pipeline.annotator import Annotator
+from tapetum.engine import Engine
 from tapetum.vision import limits
 
 LABELS = ("--features", "LABEL_DETECTION")
@@ -353,13 +353,13 @@ def test_the_work_stops_within_the_process_too(run, put, monkeypatch):
 
     monkeypatch.setattr("tapetum.cli.annotate._Job.work", interrupted)
     closed = []
-    close = Annotator.close
+    close = Engine.close
 
-    def noted(self: Annotator) -> None:
+    def noted(self: Engine) -> None:
         closed.append(self)
         close(self)
 
-    monkeypatch.setattr(Annotator, "close", noted)
+    monkeypatch.setattr(Engine, "close", noted)
     ran = run("annotate", "a.jpg", *COLOURS, "--output", "out")
     assert ran.code == ExitCode.INTERRUPTED
     assert closed, "the engine is shut down on the way out"
