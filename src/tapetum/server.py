@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -24,8 +25,9 @@ from tapetum.stores.web import WebStore
 
 #: Largest set of public keys, in bytes.
 _KEYS_LIMIT = 2**20
-#: Seconds that calls in progress have to finish when the server stops.
-SHUTDOWN_SECONDS = 3
+#: Of the time that shutting down may take, what calls in progress have to finish at either door,
+#: and the seconds that are enough in any case.
+_DOOR_SHARE, _DOOR_SECONDS = 0.2, 3.0
 
 
 def gate(settings: Settings) -> Gate:
@@ -99,8 +101,9 @@ class Server:
 
     async def _open(self, engine: Engine, doors: contextlib.AsyncExitStack) -> list[str]:
         """Open every door; the addresses on which they answer."""
-        grpc_port = await doors.enter_async_context(_grpc_door(engine.service, self._gate))
-        http_port = await doors.enter_async_context(_rest_door(self._rest(engine)))
+        grace = min(_DOOR_SECONDS, _DOOR_SHARE * self._settings.shutdown_seconds)
+        grpc_port = await doors.enter_async_context(_grpc_door(engine.service, self._gate, grace))
+        http_port = await doors.enter_async_context(_rest_door(self._rest(engine), grace))
         return [
             await doors.enter_async_context(self._front(to_grpc, to_http, port))
             for to_grpc, to_http, port in self._ports(grpc_port, http_port)
@@ -138,14 +141,14 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def _grpc_door(service: Service, gate: Gate) -> AsyncIterator[int]:
+async def _grpc_door(service: Service, gate: Gate, grace: float) -> AsyncIterator[int]:
     server = grpc.build(service, gate)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
         yield port
     finally:
-        await server.stop(grace=SHUTDOWN_SECONDS)
+        await server.stop(grace=grace)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -157,7 +160,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _rest_door(application: Any) -> AsyncIterator[int]:
+async def _rest_door(application: Any, grace: float) -> AsyncIterator[int]:
     config = uvicorn.Config(
         application,
         http=Http1,
@@ -167,7 +170,7 @@ async def _rest_door(application: Any) -> AsyncIterator[int]:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_graceful_shutdown=math.ceil(grace),
     )
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Uvicorn(config)

@@ -258,6 +258,7 @@ class Workers:
         nursery.wait()
         channel.close()
         with self._lock:
+            self._lock.notify_all()  # there will be no word of its workers any more
             if self._closed or self._channel is not channel:
                 return
             log.error("the nursery of workers ended (%s); starting another", nursery.returncode)
