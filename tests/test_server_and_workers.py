@@ -164,14 +164,14 @@ def test_cancel_frees_a_worker_that_is_stuck_for_the_next(toy_server):
 
 
 def test_sigterm_ends_a_server_whose_workers_are_stuck_and_gives_their_task_back(toy_server):
-    server = toy_server(shutdown_seconds=4, lease=600)
+    server = toy_server(shutdown_seconds=20, lease=600)
     name = begin(server, [GREY, STUCK, GREY])
     wait_for(lambda: waiting(server))
     family = relatives(server.process.pid)
     assert len(family) >= 2
     began = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - began < 60  # 4 seconds, on a machine with nothing else to do
+    assert time.monotonic() - began < 60  # 20 at most, on a machine with nothing else to do
     wait_for(lambda: all(map(is_gone, family)))
     assert "given back" not in server.log.read_text()
 
@@ -183,7 +183,7 @@ def test_sigterm_ends_a_server_whose_workers_are_stuck_and_gives_their_task_back
 
 
 def test_sigterm_ends_a_server_with_a_call_that_is_stuck(toy_server):
-    server = toy_server(shutdown_seconds=4)
+    server = toy_server(shutdown_seconds=30)
     with server.client() as client, ThreadPoolExecutor(1) as calling:
         answer = calling.submit(client.batch_annotate_images, requests=request([STUCK]), retry=None)
         wait_for(lambda: waiting(server))
