@@ -336,7 +336,7 @@ def test_ctrl_c_ends_a_run_without_a_traceback(put, tmp_path, results):
         while process.poll() is None and not Path("out/output-1-to-1.json").exists():
             pass
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     finally:
         process.kill()
         process.communicate()
