@@ -10,6 +10,7 @@ import atexit
 import functools
 import json
 import logging
+import math
 import os
 import select
 import signal
@@ -51,8 +52,6 @@ PATIENCE = 120.0
 #: Children in a row that a picture may end by crashing them before it is blamed, and children that
 #: somebody else may kill meanwhile.
 MOST_CRASHES, MOST_KILLS = 3, 6
-#: Longest side of a page, in points.
-_MOST_POINTS = 1e9
 #: Bytes of the drawing of an SVG, as PNG.
 _MOST_DRAWN = 64 * 2**20
 #: Seconds to wait for word of how a child ended.
@@ -160,7 +159,7 @@ class Child:
             if points is None:
                 return Sheet(picture, None)
             wide, high = (float(point) for point in points)
-            if not (0 < wide < _MOST_POINTS and 0 < high < _MOST_POINTS):
+            if not (0 < wide < math.inf and 0 < high < math.inf):
                 raise Silent
             return Sheet(picture, (wide, high))
 
