@@ -21,6 +21,10 @@ from typing import NoReturn
 
 from tapetum.imaging import decoder, jail, messages
 
+#: What a crash sends. The kernel gives its own to who has them blocked, so that a decoder still
+#: dies of what it did; what somebody else sends it then says nothing of the picture it holds.
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT})
+
 
 class _Zygote:
     def __init__(self, channel: socket.socket) -> None:
@@ -92,6 +96,7 @@ class _Zygote:
 def main(number: int) -> None:
     """Be a zygote on the socket ``number``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CRASHES)
     channel = socket.socket(fileno=number)
     channel.set_inheritable(False)
     jail.not_dumpable()
