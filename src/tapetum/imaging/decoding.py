@@ -198,7 +198,7 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image)
         image = white
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 def _from_deep(samples: NDArray[Any]) -> NDArray[np.uint8]:
