@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -45,8 +46,9 @@ def measure(files: Sequence[Path], rounds: int) -> list[Row]:
     bounds, threads, runs = [_alone(look, files)], [], []
     with tempfile.TemporaryDirectory(prefix="tapetum-bench-") as folder:
         settings = Settings(data_dir=Path(folder))
-        engine = Engine.of_command_line(settings)
-        with engine.running():
+        types = [messages.Feature.LABEL_DETECTION]
+        engine = Engine.of_command_line(settings, types=types)
+        with closing(engine), engine.running():
             _batch(engine, files[: 4 * cores], f"{folder}/warm/")
             for number in range(rounds):
                 runs.append(_batch(engine, files, f"{folder}/out-{number}/"))
