@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tapetum.errors import SettingsError
 from tapetum.executors import Executor
@@ -53,6 +53,7 @@ class Engine:
         log_level: str | None = None,
         instance: Instance | None = None,
         factory: str = WORKSHOP,
+        types: Collection[int] = (),
     ) -> None:
         self.stores = stores_of(settings, local_files=local_files)
         self.ledger = ledger
@@ -62,6 +63,7 @@ class Engine:
             niceness=niceness,
             log_level=log_level,
             factory=factory,
+            types=types,
         )
         self.decoders = Decoders()
         self.dispatcher = Dispatcher(ledger, self.executor, settings.lease, settings.retention_days)
@@ -92,9 +94,12 @@ class Engine:
         return cls(settings, ledger, niceness=TASK_NICENESS, instance=instance, factory=factory)
 
     @classmethod
-    def of_command_line(cls, settings: Settings, log_level: str | None = None) -> Engine:
-        """For one command of one person: a ledger in memory, and this machine's files too."""
-        return cls(settings, MemoryLedger(), local_files=True, log_level=log_level)
+    def of_command_line(
+        cls, settings: Settings, log_level: str | None = None, types: Collection[int] = ()
+    ) -> Engine:
+        """For one command of one person: a ledger in memory, and this machine's files too. Workers
+        begin with the networks of the feature ``types``, of all if none are named."""
+        return cls(settings, MemoryLedger(), local_files=True, log_level=log_level, types=types)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -131,6 +136,7 @@ def executor_of(
     niceness: int,
     log_level: str | None,
     factory: str = WORKSHOP,
+    types: Collection[int] = (),
 ) -> Executor:
     """The executor that the settings name. Raises what keeps its workers from beginning."""
     if settings.executor == "local" or sys.platform != "linux":
@@ -142,7 +148,7 @@ def executor_of(
         return LocalExecutor(annotator, settings.worker_count, niceness)
     config = Config(
         factory=factory,
-        arguments=(settings, local_files),
+        arguments=(settings, local_files, tuple(types)),
         image_memory=settings.image_memory * _MIB,
         niceness=niceness,
         log_level=log_level or settings.log_level,

@@ -4,7 +4,7 @@ them. `tapetum.engine` wires the server, which needs none of these."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.pipeline.annotator import Annotator
-from tapetum.recognisers import Recogniser
+from tapetum.recognisers import Recogniser, in_order, needed
 from tapetum.recognisers.landmarks import LandmarkRecogniser
 from tapetum.recognisers.logos import LogoRecogniser
 from tapetum.recognisers.page_layout import PageLayoutRecogniser
@@ -157,9 +157,9 @@ class Workshop:
     each makes of it (`tapetum.executors.nursery.Workshop`).
 
     ``local_files``: this machine's files can be read and written too, as the command line does.
-    ``preload``: networks are loaded now, so that workers inherit them, where that is safe: another
-    runtime than ONNX Runtime on the processor has threads or a device, which do not outlive a fork.
-    ``decoders``: without them, those of the process.
+    ``preload``: the networks that these feature types need are loaded now, so that workers inherit
+    them, where that is safe: another runtime than ONNX Runtime on the processor has threads or a
+    device, which do not outlive a fork. ``decoders``: without them, those of the process.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Workshop:
         settings: Settings,
         *,
         local_files: bool = False,
-        preload: bool = False,
+        preload: Collection[int] = (),
         decoders: Decoders | None = None,
     ) -> None:
         self.decoders = decoders if decoders is not None else shared()
@@ -181,8 +181,17 @@ class Workshop:
         self._logos = _logos(settings)
         self._shipped = _shipped(settings)
         if preload and settings.precision == "full" and settings.provider_list == ("cpu",):
-            rows = packs.chosen(self.sessions.manifest.packs, settings.pack).values()
-            self.sessions.preload(dict.fromkeys(name for row in rows for name in row.weights))
+            self.sessions.preload(self._weights_of(preload))
+
+    def _weights_of(self, types: Collection[int]) -> list[str]:
+        """What the features of ``types`` are made with."""
+        model = embedding_model(self._settings)
+        makers = by_signal(in_order(recognisers(self._makers, MemoryGalleries(model))))
+        asked = {need for of in self._features if of.type in types for need in of.needs}
+        signals = {signal.__name__ for signal in needed(asked, makers)}
+        rows = packs.chosen(self.sessions.manifest.packs, self._settings.pack)
+        weights = (name for signal in rows if signal in signals for name in rows[signal].weights)
+        return list(dict.fromkeys(weights))
 
     def galleries(self) -> Galleries:
         """Those that the settings name, opened anew, and those that ship. Raises `GalleryError`."""
@@ -211,10 +220,20 @@ def _galleries_to_read(settings: Settings) -> Galleries:
     return own_galleries(settings) if is_kept else MemoryGalleries(embedding_model(settings))
 
 
-def workshop(settings: Settings, local_files: bool) -> Workshop:
-    """What a nursery prepares."""
+def workshop(settings: Settings, local_files: bool, types: Collection[int] = ()) -> Workshop:
+    """What a nursery prepares, ready for the feature ``types``, for all if none are named."""
     cv2.setNumThreads(1)  # the workers already fill the cores
-    return Workshop(settings, local_files=local_files, preload=True)
+    types = types or [feature.type for feature in features()]
+    made = Workshop(settings, local_files=local_files, preload=types)
+    if not local_files:
+        _say_what_is_lacking(made.decoders)
+    return made
+
+
+def _say_what_is_lacking(decoders: Decoders) -> None:
+    lacking = [name for name, is_held in decoders.layers().items() if not is_held]
+    if lacking:
+        log.warning("decoders are not locked in with all there is: no %s", ", ".join(lacking))
 
 
 @contextmanager

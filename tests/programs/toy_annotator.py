@@ -109,8 +109,8 @@ class SlowStores(Stores):
 class Toys:
     """The workshop: annotators with buckets in the settings' folder."""
 
-    def __init__(self, settings, local_files) -> None:
-        del local_files
+    def __init__(self, settings, local_files, types) -> None:
+        del local_files, types
         self._folder = settings.buckets_dir
 
     def annotator(self) -> Annotator:

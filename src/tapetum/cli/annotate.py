@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError("No images found in what was given.")
     console = Console(stderr=True)
     log_level = settings.log_level if options.log_level else "warning"
-    engine = Engine.of_command_line(settings, log_level)
+    engine = Engine.of_command_line(settings, log_level, options.features)
     job = _Job(engine, options)
     with closing(engine), engine.running(), _progress(console) as progress:
         # Only now: while the bar is drawn, lines for standard error go above it.

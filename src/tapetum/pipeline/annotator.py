@@ -30,7 +30,7 @@ from tapetum.pipeline.exhaustion import raise_if_exhausted
 from tapetum.pipeline.fetch_ahead import Begun, Coming, FetchAhead
 from tapetum.pipeline.image_sources import ImageSource, Source, numbered, pages_of
 from tapetum.pipeline.spool import Spool
-from tapetum.recognisers import Recogniser, in_order
+from tapetum.recognisers import Recogniser, in_order, needed
 from tapetum.signals import Signals
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.stores.router import Stores
@@ -344,11 +344,8 @@ class Annotator:
 
     def _needs_of(self, image: _Image) -> set[type]:
         features = (self._features.get(kind) for kind in image.asks)
-        needs = {need for feature in features if feature is not None for need in feature.needs}
-        for signal in reversed(self._recognisers):
-            if signal in needs:
-                needs.update(self._recognisers[signal].needs)
-        return needs
+        asked = {need for feature in features if feature is not None for need in feature.needs}
+        return needed(asked, self._recognisers)
 
     def _detect(self, detector: Detector[Any], images: Sequence[_Image]) -> None:
         """Give each image the detector's signal. One that fails does not fail the others."""

@@ -54,6 +54,16 @@ def in_order(recognisers: Iterable[Recogniser[Any]]) -> list[Recogniser[Any]]:
     return [table[kind] for kind in order.static_order() if kind in table]
 
 
+def needed(signals: Iterable[type], ordered: dict[type, Recogniser[Any]]) -> set[type]:
+    """``signals`` and all that they are made of; ``ordered``: recognisers as of `in_order`, by
+    signal."""
+    needs = set(signals)
+    for signal in reversed(ordered):
+        if signal in needs:
+            needs.update(ordered[signal].needs)
+    return needs
+
+
 def signals_of(
     picture: Picture, makers: Iterable[Maker], context: RequestContext = NO_CONTEXT
 ) -> Signals:
