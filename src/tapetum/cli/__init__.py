@@ -1,5 +1,5 @@
-"""The command line: ``tapetum serve``, ``annotate``, ``gallery``, ``models``, ``certs`` and
-``keys``."""
+"""The command line: ``tapetum serve``, ``annotate``, ``gallery``, ``models``, ``doctor``, ``certs``
+and ``keys``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tapetum import __version__
 from tapetum.errors import TapetumError
 
 #: Each is a module of this folder.
-COMMANDS = ("serve", "annotate", "gallery", "models", "certs", "keys")
+COMMANDS = ("serve", "annotate", "gallery", "models", "doctor", "certs", "keys")
 
 
 class ExitCode(IntEnum):
