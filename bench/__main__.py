@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import features, inputs, machine, memory, serving, text, throughput
+from bench import decoding, features, inputs, machine, memory, serving, text, throughput
 from bench.rows import Row
 
 _CAVEATS = (
@@ -63,6 +63,10 @@ def _throughput(files: Sequence[Path], quick: bool) -> list[Row]:
     return throughput.measure(files, rounds=1 if quick else 3)
 
 
+def _decoding(files: Sequence[Path], quick: bool) -> list[Row]:
+    return decoding.measure(files[:8], rounds=5 if quick else 20)
+
+
 def _features(files: Sequence[Path], quick: bool) -> list[Row]:
     return features.measure(files[: 11 if quick else 44])
 
@@ -82,6 +86,7 @@ def _pages(files: Sequence[Path], quick: bool) -> list[Row]:
 _MEASUREMENTS: dict[str, Callable[[Sequence[Path], bool], list[Row]]] = {
     "serving": _serving,
     "throughput": _throughput,
+    "decoding": _decoding,
     "features": _features,
     "text": _text,
     "memory": _memory,
