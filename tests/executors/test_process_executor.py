@@ -14,8 +14,10 @@ import pytest
 from worker_toys import (
     CYAN,
     DIED,
+    EXHAUSTED,
     GREEN,
     MAGENTA,
+    OVERRAN,
     RED,
     YELLOW,
     Listening,
@@ -58,15 +60,19 @@ def test_a_task_is_run_and_told_of(make_executor, folder: Path):
     assert line.shards == [(Shard(1, 2), 0), (Shard(3, 4), 0), (Shard(5, 5), 0)]
 
 
-@pytest.mark.parametrize("poison", [RED, MAGENTA, CYAN], ids=["crash", "killed", "memory"])
+@pytest.mark.parametrize(
+    ("poison", "blame"),
+    [(RED, DIED), (MAGENTA, DIED), (CYAN, EXHAUSTED)],
+    ids=["crash", "killed", "memory"],
+)
 def test_an_image_that_ends_its_worker_is_named_and_the_others_are_answered(
-    make_executor, folder: Path, poison
+    make_executor, folder: Path, poison, blame
 ):
     colours = [*greys(3), poison, *greys(9), poison]
     line = Listening()
     executor = make_executor(image_memory=2**29)
     executor.submit(task(colours), line).result(PATIENCE)
-    assert answers(folder) == [DIED if c == poison else expected(c) for c in colours]
+    assert answers(folder) == [blame if c == poison else expected(c) for c in colours]
     assert sum(failed for _, failed in line.shards) == 2
     assert [shard.first for shard, _ in line.shards] == [1, 3, 5, 7, 9, 11, 13]
 
@@ -81,7 +87,7 @@ def test_an_image_that_never_ends_is_cut(make_executor, folder: Path):
     colours = [*greys(2), YELLOW, *greys(1)]
     executor = make_executor(image_seconds=1.0)
     executor.submit(task(colours), Listening()).result(PATIENCE)
-    assert answers(folder) == [DIED if c == YELLOW else expected(c) for c in colours]
+    assert answers(folder) == [OVERRAN if c == YELLOW else expected(c) for c in colours]
 
 
 def test_calls_are_answered_beside_a_task_that_is_stuck(make_executor, folder: Path):

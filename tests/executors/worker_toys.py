@@ -21,6 +21,8 @@ import numpy as np
 from PIL import Image
 
 from tapetum.errors import SettingsError
+from tapetum.executors.blame import Cause
+from tapetum.executors.jobs import BLAME
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline.annotator import Annotator
 from tapetum.stores.router import Stores
@@ -120,7 +122,9 @@ def expected(colour) -> dict[str, Any]:
     return {"labelAnnotations": [{"description": said, "score": 0.5}]}
 
 
-DIED = {"error": {"code": 13, "message": "This image stopped the process that looked at it."}}
+DIED = {"error": {"code": 13, "message": BLAME[Cause.CRASHED]}}
+OVERRAN = {"error": {"code": 13, "message": BLAME[Cause.OVERRAN]}}
+EXHAUSTED = {"error": {"code": 13, "message": BLAME[Cause.EXHAUSTED]}}
 
 
 class Listening:

@@ -11,6 +11,7 @@ import pytest
 
 from tapetum.detectors.colours import ColourDetector
 from tapetum.errors import FileLost, TaskStopped
+from tapetum.executors.blame import Cause
 from tapetum.executors.jobs import TaskJob
 from tapetum.features.properties import ImageProperties
 from tapetum.identity.principal import Principal, Principals, Project
@@ -113,7 +114,7 @@ def test_a_window_of_large_pages_is_smaller(annotator, tmp_path, make, monkeypat
 
 def test_a_page_that_is_known_is_not_looked_at(annotator, tmp_path):
     line = Heard()
-    blamed = TaskJob(task(5, 8)).blamed(6)
+    blamed = TaskJob(task(5, 8)).blamed(6, Cause.CRASHED)
     annotator.run(task(5, 8), line, {6: blamed})
     assert line.positions == [5, 6, 7, 8]
     assert line.shards == [(Shard(5, 6), 1), (Shard(7, 8), 0)]

@@ -41,9 +41,11 @@ class Record:
 
     own: int = 0
     outside: int = 0
+    cause: Cause = Cause.OUTSIDE  # of the last one
 
     def died(self, cause: Cause) -> None:
         """Another one."""
+        self.cause = cause
         if cause.is_own:
             self.own += 1
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tapetum.errors import ImageFailed
+from tapetum.executors.blame import Cause
 from tapetum.signals.context import RequestContext
 from tapetum.tasks.control import Control, Known
 from tapetum.tasks.plan import Shard, Task
@@ -15,8 +16,15 @@ from tapetum.vision import messages
 if TYPE_CHECKING:
     from tapetum.pipeline.annotator import Annotator
 
-#: What the answer of an image says that ended worker after worker.
 STOPPED = "This image stopped the process that looked at it."
+#: What the answer of an image says that ended worker after worker, by how it did.
+BLAME = {
+    Cause.CRASHED: STOPPED,
+    Cause.OUTSIDE: STOPPED,
+    Cause.OVERRAN: "Looking at this image takes longer than the server allows (image_seconds).",
+    Cause.EXHAUSTED: "Looking at this image needs more memory than the server allows "
+    "(image_memory).",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +59,10 @@ class TaskJob:
         requests = messages.BatchAnnotateImagesRequest.FromString(self.task.requests).requests
         return CallJob("images", _one_image(requests[position - self.task.first]), context)
 
-    def blamed(self, position: int) -> bytes:
-        """The answer of an image that cannot be looked at."""
+    def blamed(self, position: int, cause: Cause) -> bytes:
+        """The answer of an image that goes on ending its worker, of late by ``cause``."""
         page = position if self.task.file else None
-        return _blamed(page)
+        return _blamed(page, cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +97,13 @@ class CallJob:
         file = messages.AnnotateFileRequest.FromString(self.request)
         return CallJob("file", _one_page(file, self._page(file, position)), self.context)
 
-    def blamed(self, position: int) -> bytes:
-        """The answer of an image that cannot be looked at."""
+    def blamed(self, position: int, cause: Cause) -> bytes:
+        """The answer of an image that goes on ending its worker, of late by ``cause``."""
         if self.kind == "images":
-            return _blamed(None)
+            return _blamed(None, cause)
         page = self._page(messages.AnnotateFileRequest.FromString(self.request), position)
-        return _blamed(page if page > 0 else None)  # counted from the end: of how many is unknown
+        # Of a page that is counted from the end nobody knows the number any more.
+        return _blamed(page if page > 0 else None, cause)
 
     @staticmethod
     def _page(file: Any, position: int) -> int:
@@ -128,9 +137,9 @@ def _one_page(file: Any, page: int) -> bytes:
     return bytes(request.SerializeToString())
 
 
-def _blamed(page: int | None) -> bytes:
+def _blamed(page: int | None, cause: Cause) -> bytes:
     response = messages.AnnotateImageResponse()
-    response.error.code, response.error.message = ImageFailed.code, STOPPED
+    response.error.code, response.error.message = ImageFailed.code, BLAME[cause]
     if page is not None:
         response.context.page_number = page
     return bytes(response.SerializeToString())

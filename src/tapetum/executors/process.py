@@ -226,8 +226,8 @@ class ProcessExecutor:
                 return answer_of(call, ended.answer)
             if ended.cause is not None:
                 record.died(ended.cause)
-        log.error("an image ends its workers: position %d", position)
-        return job.blamed(position)
+        log.error("an image ends its workers (it %s): position %d", record.cause.value, position)
+        return job.blamed(position, record.cause)
 
     def _try(
         self, job: Job, control: Control, begin: Callable[[Job, Callable[[], None]], Begun]
