@@ -60,8 +60,8 @@ class SavedIndex:
     def candidates(self, embedding: NDArray[np.float16], limit: int) -> list[int]:
         """The numbers of about the ``limit`` nearest vectors, nearest first."""
         with self._lock:
-            found = self._index.search(embedding, min(limit, self.seal.count), threads=1)
-        return [int(number) for number in found.keys]
+            matches = self._index.search(embedding, min(limit, self.seal.count), threads=1)
+        return [int(number) for number in matches.keys]
 
 
 def empty(dimensions: int) -> Index:
