@@ -30,14 +30,14 @@ _LAYER_ADVICE = "not on this kernel: pictures are decoded without it"
 class Finding:
     """One thing looked at. ``is_needed``: without it nothing works."""
 
-    what: str
+    subject: str
     is_well: bool = True
     advice: str = ""
     is_needed: bool = True
 
     def __str__(self) -> str:
         state = "ok" if self.is_well else "wrong" if self.is_needed else "lacking"
-        return f"{state:8} {self.what}" + (f": {self.advice}" if self.advice else "")
+        return f"{state:8} {self.subject}" + (f": {self.advice}" if self.advice else "")
 
 
 def add_to(commands: Any) -> None:
@@ -87,24 +87,24 @@ def _weights() -> Finding:
 
 
 def _networks(settings: Settings) -> Finding:
-    what = f"networks run on {', '.join(settings.provider_list)}"
+    subject = f"networks run on {', '.join(settings.provider_list)}"
     try:
         manifest = Manifest.packaged()
         sessions = Sessions(manifest, settings.provider_list, precision=settings.precision)
         sessions.load(next(w.name for w in manifest if w.file.endswith(".onnx")))
     except TapetumError as error:
-        return Finding(what, is_well=False, advice=error.message)
-    return Finding(what)
+        return Finding(subject, is_well=False, advice=error.message)
+    return Finding(subject)
 
 
 def _data(folder: Path) -> Finding:
     """Nothing is made to find out."""
-    what = f"the data folder {folder}"
+    subject = f"the data folder {folder}"
     first = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if first.is_dir() and os.access(first, os.W_OK | os.X_OK):
-        return Finding(what)
+        return Finding(subject)
     return Finding(
-        what, is_well=False,
+        subject, is_well=False,
         advice=f"nothing can be written to {first}: change its owner, or name another folder "
         "with --data-dir",
     )  # fmt: skip

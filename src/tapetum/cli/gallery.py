@@ -34,8 +34,8 @@ def add_to(commands: Any) -> None:
         description="Keep galleries: reference images that LOGO, LANDMARK and WEB detection "
         "answer from. docs/galleries.md shows how.",
     )
-    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    create = _command(what, "create", _create, "make an empty gallery")
+    actions = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    create = _command(actions, "create", _create, "make an empty gallery")
     create.add_argument("name", metavar="NAME")
     create.add_argument("--kind", type=Kind, choices=list(Kind), required=True, metavar="KIND",
                      help="logo, landmark or web")  # fmt: skip
@@ -44,7 +44,7 @@ def add_to(commands: Any) -> None:
         ("add", "add folders, image files, SVG icons or tables of images"),
         ("import", "add crawls (WARC), saved sites, sitemaps, or other data sets' tables"),
     ):
-        add = _command(what, name, _add, help)
+        add = _command(actions, name, _add, help)
         add.add_argument("name", metavar="NAME")
         add.add_argument("paths", nargs="+", type=Path, metavar="PATH")
         add.add_argument("--images", type=Path, metavar="FOLDER",
@@ -59,25 +59,25 @@ def add_to(commands: Any) -> None:
         add.add_argument("--problems", type=Path, metavar="FILE",
                          help="write what was left out to FILE, a line each")  # fmt: skip
 
-    _command(what, "list", _list, "list the galleries")
-    show = _command(what, "show", _show, "list a gallery's entries, or all of one entry")
+    _command(actions, "list", _list, "list the galleries")
+    show = _command(actions, "show", _show, "list a gallery's entries, or all of one entry")
     show.add_argument("name", metavar="NAME")
     show.add_argument("entry", nargs="?", metavar="ENTRY")
-    remove = _command(what, "remove", _remove, "remove entries, or a whole gallery")
+    remove = _command(actions, "remove", _remove, "remove entries, or a whole gallery")
     remove.add_argument("name", metavar="NAME")
     remove.add_argument("entries", nargs="*", metavar="ENTRY")
     remove.add_argument("--all", action="store_true", help="the whole gallery")
-    test = _command(what, "test", _test, "show what galleries make of an image")
+    test = _command(actions, "test", _test, "show what galleries make of an image")
     test.add_argument("image", type=Path, metavar="IMAGE")
     test.add_argument("--gallery", dest="name", metavar="NAME", help="only this one")
     test.add_argument("--draw", type=Path, metavar="FILE",
                      help="write a PNG of the best candidate's matched points")  # fmt: skip
-    verify = _command(what, "verify", _verify, "check that galleries can be read and used")
+    verify = _command(actions, "verify", _verify, "check that galleries can be read and used")
     verify.add_argument("name", nargs="?", metavar="NAME")
 
 
-def _command(what: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = what.add_parser(
+def _command(actions: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = actions.add_parser(
         name, help=help, description=help.capitalize()
     )
     command.add_argument("--of", default=EVERYONE, metavar="PROJECT", dest="owner",
@@ -121,14 +121,14 @@ def _add(options: argparse.Namespace) -> int:
 
 
 def _print_report(report: Report, file: Path | None) -> None:
-    said = [f"{report.added} added"]
+    counts = [f"{report.added} added"]
     if report.known:
-        said.append(f"{report.known} there already")
+        counts.append(f"{report.known} there already")
     if report.blank:
-        said.append(f"{report.blank} blank, which nothing will ever match")
+        counts.append(f"{report.blank} blank, which nothing will ever match")
     if report.failed:
-        said.append(f"{report.failed} left out")
-    Console().print(", ".join(said) + ".", markup=False)
+        counts.append(f"{report.failed} left out")
+    Console().print(", ".join(counts) + ".", markup=False)
     errors = Console(stderr=True)
     for source, owner in report.shared[:_PROBLEMS]:
         line = f"{ascii(source)[1:-1]}: the same picture as of {ascii(owner)[1:-1]}"
@@ -196,8 +196,10 @@ def _print_entry(galleries: Galleries, gallery: Gallery, key: str) -> None:
     console.print(table)
     if entry.mentions:
         pages = Table("page", "title", "says", "language")
-        for said in entry.mentions:
-            pages.add_row(said.page_url, said.title, said.alt or said.caption, said.language)
+        for mention in entry.mentions:
+            pages.add_row(
+                mention.page_url, mention.title, mention.alt or mention.caption, mention.language
+            )
         console.print(pages)
 
 

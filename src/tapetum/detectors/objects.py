@@ -39,12 +39,12 @@ _SIDE = 300  # of the network's input, pixels
 _UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})  # COCO dropped these of its 90
 _CLASS_OF_COLUMN = np.full(90, -1)
 _CLASS_OF_COLUMN[[k - 1 for k in range(1, 91) if k not in _UNUSED_IDS]] = np.arange(CLASSES)
-# Below, the network sees more interpolation than picture: in 5 % of pictures of noise
-# with a shorter side it found a bench, an umbrella or an oven.
+#: Below, the network sees more interpolation than picture: in 5 % of pictures of noise
+#: with a shorter side it found a bench, an umbrella or an oven.
 _LEAST_SIDE = 16
 _BLACK = np.zeros((_SIDE, _SIDE, 3), dtype=np.uint8)
-# Pictures more than this many times the square are averaged, not sampled. In training the factor
-# was about two (pictures of 640 pixels).
+#: Pictures more than this many times the square are averaged, not sampled. In training the
+#: factor was about two (pictures of 640 pixels).
 _LARGEST_STEP = 3
 _CHUNK = 100  # boxes compared at once; measured fastest of 100 to 400
 

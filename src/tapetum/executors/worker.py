@@ -46,10 +46,10 @@ class _Line:
         self._connection = connection
         self._lock = threading.Lock()
 
-    def say(self, what: str, answer: bytes | None = None, **rest: Any) -> None:
+    def say(self, event: str, answer: bytes | None = None, **rest: Any) -> None:
         with self._lock:
             try:
-                self._connection.send_bytes(json.dumps({"say": what, **rest}).encode())
+                self._connection.send_bytes(json.dumps({"say": event, **rest}).encode())
                 if answer is not None:
                     self._connection.send_bytes(answer)
             except OSError:

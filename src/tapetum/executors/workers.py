@@ -66,7 +66,7 @@ class Worker:
     seats: dict[str, int] = field(default_factory=dict)  # seat → job number
     jobs: dict[int, queue.SimpleQueue[Heard]] = field(default_factory=dict)
     killed_for: Cause | None = None
-    said: Cause | None = None
+    reported_cause: Cause | None = None
     status: int | None = None
     gone: bool = False
     sending: threading.Lock = field(default_factory=threading.Lock)
@@ -323,9 +323,9 @@ class Workers:
                 case "broken":
                     self._fault = faults.from_json(message)
                 case "outside":
-                    worker.said = Cause.OUTSIDE
+                    worker.reported_cause = Cause.OUTSIDE
                 case "exhausted":
-                    worker.said = Cause.EXHAUSTED
+                    worker.reported_cause = Cause.EXHAUSTED
                 case _:
                     inbox = worker.jobs.get(message["job"])
                     if inbox is not None:
@@ -360,8 +360,8 @@ class Workers:
 def _cause_of(worker: Worker) -> Cause:
     if worker.killed_for is not None:
         return worker.killed_for
-    if worker.said is not None:
-        return worker.said
+    if worker.reported_cause is not None:
+        return worker.reported_cause
     if worker.status is None:  # the nursery is gone, and its children with it
         return Cause.OUTSIDE
     if os.WIFSIGNALED(worker.status):

@@ -45,7 +45,7 @@ HEADWEAR_CUTS: Cuts = (0.02, 0.04, 0.08, 0.15)
 
 _SURE = 0.5  # landmarking confidence below which the skin box is taken from the detector's box
 
-# Compromise over eight faces, medians over ten, in published answers of the service.
+#: Compromise over eight faces, medians over ten, in published answers of the service.
 _SIDE = 2.6  # of the skin box, in distances between the eyes
 _BELOW = 0.3  # its centre is this much below the eyes, in the same unit
 _BEHIND = 0.4  # and behind them, which shows on a face that looks aside

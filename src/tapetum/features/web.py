@@ -73,7 +73,7 @@ def _add_pages(web: Any, matches: WebMatches, most: int) -> None:
         (matches.full, "full_matching_images"),
         (matches.partial, "partial_matching_images"),
     ):
-        for image, mention in _said(images):
+        for image, mention in _mentions(images):
             page = pages.get(mention.page_url)
             if page is None:
                 if len(pages) == most:
@@ -86,5 +86,5 @@ def _add_pages(web: Any, matches: WebMatches, most: int) -> None:
                 getattr(page, field).add(url=image.url)
 
 
-def _said(images: Iterable[WebImage]) -> Iterable[tuple[WebImage, Any]]:
+def _mentions(images: Iterable[WebImage]) -> Iterable[tuple[WebImage, Any]]:
     return ((image, mention) for image in images for mention in image.mentions)

@@ -144,6 +144,6 @@ def _number(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _not_believed(why: str = "") -> Unauthenticated:
     """One text for every forgery: what was wrong is no help to an honest client."""
-    said = "Request had invalid authentication credentials: the token is not one that is trusted"
+    message = "Request had invalid authentication credentials: the token is not one that is trusted"
     reason = "ACCESS_TOKEN_TYPE_UNSUPPORTED"
-    return Unauthenticated(f"{said}: {why}." if why else f"{said}.", reason)
+    return Unauthenticated(f"{message}: {why}." if why else f"{message}.", reason)

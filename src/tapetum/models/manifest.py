@@ -48,11 +48,11 @@ class Weight:
                 f"The weights {self.name} ({self.file} of {self.package}) are missing: {error}. "
                 "Reinstall with `make install`."
             ) from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.sha256:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.sha256:
             raise ModelError(
                 f"The weights {self.name} ({self.file} of {self.package}) are not those of the "
-                f"manifest: sha256 {found}, expected {self.sha256}. Reinstall with `make install`."
+                f"manifest: sha256 {digest}, expected {self.sha256}. Reinstall with `make install`."
             )
         return content
 

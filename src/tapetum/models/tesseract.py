@@ -71,8 +71,8 @@ class Tesseract:
             engine.SetPageSegMode(tesserocr.PSM.RAW_LINE if raw else tesserocr.PSM.SINGLE_LINE)
             engine.SetImageBytes(np.ascontiguousarray(line).tobytes(), columns, rows, 1, columns)
             engine.SetSourceResolution(DOTS_PER_INCH)
-            found = engine.Recognize()
-            glyphs = tuple(_glyphs(engine, model)) if found else ()
+            recognised = engine.Recognize()
+            glyphs = tuple(_glyphs(engine, model)) if recognised else ()
             engine.Clear()
         return glyphs
 

@@ -226,8 +226,8 @@ def _key(claim: Claim) -> tuple[str, int, int, int]:
 
 
 def _where(task: Task) -> str:
-    what = f"file={task.file} pages" if task.file else "images"
-    return f"operation={task.operation} {what}={task.first}-{task.last}"
+    unit = f"file={task.file} pages" if task.file else "images"
+    return f"operation={task.operation} {unit}={task.first}-{task.last}"
 
 
 def _last_word(error: BaseException) -> tuple[int, str]:

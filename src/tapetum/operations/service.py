@@ -233,7 +233,7 @@ class Service:
 
     async def record(self, name: str, caller: Principal) -> OperationRecord:
         """What the ledger knows of an operation."""
-        return await self._in_thread(self._found, name, caller)
+        return await self._in_thread(self._visible_record, name, caller)
 
     async def list_operations(self, request: Any, caller: Principal) -> Any:
         """Operations of one project (``name = projects/p``) or of all that the caller sees,
@@ -264,21 +264,21 @@ class Service:
 
     async def cancel_operation(self, request: Any, caller: Principal) -> Any:
         """End the operation with error code 1; one that has ended stays as it is."""
-        record = await self._in_thread(self._found, request.name, caller)
+        record = await self._in_thread(self._visible_record, request.name, caller)
         await self._in_thread(self._ledger.cancel, record.name)
         await self._in_thread(self._dispatcher.recheck)
         return empty_pb2.Empty()
 
     async def delete_operation(self, request: Any, caller: Principal) -> Any:
         """Forget the operation; the work, if there is some left, goes on."""
-        record = await self._in_thread(self._found, request.name, caller)
+        record = await self._in_thread(self._visible_record, request.name, caller)
         await self._in_thread(self._ledger.delete, record.name)
         return empty_pb2.Empty()
 
     async def wait_operation(self, request: Any, caller: Principal) -> Any:
         """The operation once it has ended, or as it stands after ``timeout``."""
         wanted = request.timeout.ToTimedelta().total_seconds() or MAX_WAIT
-        record = await self._in_thread(self._found, request.name, caller)
+        record = await self._in_thread(self._visible_record, request.name, caller)
         return operation_of(await self._ended(record, caller, min(wanted, MAX_WAIT)))
 
     async def _ended(
@@ -288,7 +288,7 @@ class Service:
         until = time.monotonic() + seconds
         while not record.state.ended and (left := until - time.monotonic()) > 0:
             await asyncio.sleep(min(WAIT_POLL, left))
-            record = await self._in_thread(self._found, record.name, caller)
+            record = await self._in_thread(self._visible_record, record.name, caller)
         return record
 
     def _project_of(self, parent: str, caller: Principal) -> tuple[str, str]:
@@ -298,7 +298,7 @@ class Service:
             return _own(project, caller.project.name), location
         return project or self._project, location
 
-    def _found(self, name: str, caller: Principal) -> OperationRecord:
+    def _visible_record(self, name: str, caller: Principal) -> OperationRecord:
         record = self._ledger.get(name)
         if record is None or not caller.may_see(record.project):
             raise OperationNotFound(f"There is no operation {name!r}.")
@@ -367,10 +367,10 @@ _DONE_FILTER = re.compile(r"\s*done\s*=\s*(?P<value>true|false)\s*", re.IGNORECA
 def _done_filter(text: str) -> bool | None:
     if not text.strip():
         return None
-    found = _DONE_FILTER.fullmatch(text)
-    if found is None:
+    match = _DONE_FILTER.fullmatch(text)
+    if match is None:
         raise InvalidRequest(f"filter: {text!r} is not done=true or done=false.")
-    return found["value"].lower() == "true"
+    return match["value"].lower() == "true"
 
 
 def _token_of_serial(serial: int) -> str:

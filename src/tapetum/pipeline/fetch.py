@@ -66,14 +66,14 @@ def fetch_file(config: Any, stores: Stores) -> bytes:
     return _read("File", uri_of_file(config), stores, MAX_FILE_BYTES)
 
 
-def _read(what: str, uri: str, stores: Stores, limit: int) -> bytes:
+def _read(kind: str, uri: str, stores: Stores, limit: int) -> bytes:
     is_web = scheme_of(uri) in ("http", "https")
     try:
         return stores.read(uri, limit)
     except ObjectTooLarge as error:
-        raise too_large(what, error.message.removesuffix(".")) from error
+        raise too_large(kind, error.message.removesuffix(".")) from error
     except InvalidObjectName as error:
-        raise InvalidImageUri(f"Invalid {what.lower()} URI specified: {error.message}") from error
+        raise InvalidImageUri(f"Invalid {kind.lower()} URI specified: {error.message}") from error
     except ObjectNotFound as error:
         if is_web:
             raise UrlNotAccessible(_URL_NO) from error
@@ -88,7 +88,7 @@ def _read(what: str, uri: str, stores: Stores, limit: int) -> bytes:
         raise UrlNotAvailable(f"Error opening file: {uri}. The store does not answer.") from error
 
 
-def too_large(kind: str, what: str) -> ImageTooLarge:
-    """The error of an ``Image`` or a ``File`` that is too large; ``what`` says how large it is."""
+def too_large(kind: str, size: str) -> ImageTooLarge:
+    """The error of an ``Image`` or a ``File`` that is too large; ``size`` says how large it is."""
     name, most = {"Image": ("Image file", "20 MB"), "File": ("File", "256 MB")}[kind]
-    return ImageTooLarge(f"{name} too large: {what}. Please limit to {most}.")
+    return ImageTooLarge(f"{name} too large: {size}. Please limit to {most}.")

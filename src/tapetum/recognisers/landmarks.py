@@ -106,7 +106,7 @@ class LandmarkRecogniser:
             match = verified(features, reference, SIMILAR)
             if match is not None and match.inliers >= LEAST:
                 best[image.entry] = max(
-                    best.get(image.entry, match), match, key=lambda some: some.inliers
+                    best.get(image.entry, match), match, key=lambda candidate: candidate.inliers
                 )
         for key, match in best.items():
             entry = self._galleries.entry(gallery, key)

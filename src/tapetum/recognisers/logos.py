@@ -213,7 +213,7 @@ def _is_same(logo: Logo, other: Logo) -> bool:
     """Whether both are of one name at one place."""
     if key(logo.name) != key(other.name):
         return False
-    a, b = (np.array(one.outline, dtype=np.float64) for one in (logo, other))
+    a, b = (np.array(mark.outline, dtype=np.float64) for mark in (logo, other))
     low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
     return bool((high > low).all())
 

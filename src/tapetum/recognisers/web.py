@@ -118,16 +118,16 @@ class WebMatcher:
         comparison = _Comparison(self, picture, signals)
         ranked: list[tuple[Gallery, _Found]] = []
         for gallery in galleries:
-            found = comparison.found(self._galleries, gallery)
-            ranked += [(gallery, one) for one in found]
+            verdicts = comparison.verdicts(self._galleries, gallery)
+            ranked += [(gallery, verdict) for verdict in verdicts]
         ranked.sort(key=lambda pair: pair[1].order)
         images: dict[str, tuple[str, WebImage]] = {}
-        for gallery, one in ranked:
-            if one.entry not in images:
-                entry = self._galleries.entry(gallery, one.entry)
-                images[one.entry] = (one.way, _image(entry, one))
+        for gallery, verdict in ranked:
+            if verdict.entry not in images:
+                entry = self._galleries.entry(gallery, verdict.entry)
+                images[verdict.entry] = (verdict.way, _image(entry, verdict))
         by_way = {
-            way: tuple(image for its, image in images.values() if its == way)
+            way: tuple(image for image_way, image in images.values() if image_way == way)
             for way in ("full", "partial", "similar")
         }
         shown = (*by_way["full"], *by_way["partial"])
@@ -143,10 +143,10 @@ class WebMatcher:
         words = Words()
         for gallery in galleries:
             words += self._words_of(gallery)
-        found = entities(
+        unnamed = entities(
             [image.mentions for image in shown], [image.mentions for image in similar], words
         )
-        return tuple(self._named(galleries, entity) for entity in found)
+        return tuple(self._named(galleries, entity) for entity in unnamed)
 
     def _words_of(self, gallery: Gallery) -> Words:
         """How many of a gallery's pages have each word, read anew when the gallery has grown."""
@@ -200,33 +200,34 @@ class _Comparison:
         self._signals = signals
         self._embedding = unit(signals.of(Embedding).vector)
 
-    def found(self, galleries: Galleries, gallery: Gallery) -> Iterator[_Found]:
+    def verdicts(self, galleries: Galleries, gallery: Gallery) -> Iterator[_Found]:
         """Entries of ``gallery`` that are copies of the picture, share a part with it, or are
         like it, in no order."""
         upright, turned = self._copies(galleries, gallery)
         verdicts = [_Found(copy.entry, "full", 1.0) for copy in upright if copy.distance <= COPY]
-        known = {one.entry for one in verdicts}
+        known = {verdict.entry for verdict in verdicts}
         verdicts += [
             _Found(copy.entry, "partial", 1.0) for copy in turned if copy.entry not in known
         ]
-        known.update(one.entry for one in verdicts)
+        known.update(verdict.entry for verdict in verdicts)
         near = galleries.nearest(gallery, self._embedding, MOST_SIMILAR)
         proposed = {copy.reference: (copy.entry, 0.0) for copy in upright}
-        for one in near[:PROPOSED]:
-            if one.similarity >= RELATED:
-                proposed[one.reference] = one.entry, one.similarity
+        for neighbour in near[:PROPOSED]:
+            if neighbour.similarity >= RELATED:
+                proposed[neighbour.reference] = neighbour.entry, neighbour.similarity
         proposed = {number: it for number, it in proposed.items() if it[0] not in known}
         verdicts += _verified(galleries, gallery, proposed, lambda: self._features, self._hashed)
-        if not any(one.way == "full" for one in verdicts):  # a collage shows no image in full
-            known = {one.entry for one in verdicts}
+        # A collage shows no image in full.
+        if not any(verdict.way == "full" for verdict in verdicts):
+            known = {verdict.entry for verdict in verdicts}
             verdicts += self._of_windows(galleries, gallery, known)
         if not verdicts:
             verdicts += self._mirrored(galleries, gallery, proposed)
         yield from verdicts
-        known = {one.entry for one in verdicts}
-        for one in near:
-            if one.similarity >= SIMILAR and one.entry not in known:
-                yield _Found(one.entry, "similar", one.similarity)
+        known = {verdict.entry for verdict in verdicts}
+        for neighbour in near:
+            if neighbour.similarity >= SIMILAR and neighbour.entry not in known:
+                yield _Found(neighbour.entry, "similar", neighbour.similarity)
 
     def _copies(self, galleries: Galleries, gallery: Gallery) -> tuple[list[Copy], list[Copy]]:
         """Nearly copies by their hashes; copies of the picture mirrored or turned. A symmetric
@@ -240,10 +241,10 @@ class _Comparison:
         self, galleries: Galleries, gallery: Gallery, proposed: Proposed
     ) -> Iterator[_Found]:
         """Reference images that geometry confirms of the picture mirrored."""
-        likely = sorted(proposed.items(), key=lambda one: (-one[1][1], one[0]))[:MIRROR_TRIES]
+        likely = sorted(proposed.items(), key=lambda item: (-item[1][1], item[0]))[:MIRROR_TRIES]
         tried = {number: it for number, it in likely if it[1] >= MIRRORED}
-        for one in _verified(galleries, gallery, tried, lambda: self._mirrored_features):
-            yield replace(one, way="partial")
+        for verdict in _verified(galleries, gallery, tried, lambda: self._mirrored_features):
+            yield replace(verdict, way="partial")
 
     def _of_windows(
         self, galleries: Galleries, gallery: Gallery, known: set[str]
@@ -251,27 +252,27 @@ class _Comparison:
         """Reference images that geometry confirms of a window of the picture."""
         near = [
             [
-                one
-                for one in galleries.nearest(gallery, embedding, WINDOW_PROPOSED + len(known))
-                if one.similarity >= RELATED and one.entry not in known
+                neighbour
+                for neighbour in galleries.nearest(gallery, embedding, WINDOW_PROPOSED + len(known))
+                if neighbour.similarity >= RELATED and neighbour.entry not in known
             ][:WINDOW_PROPOSED]
             for embedding in self._window_embeddings
         ]
         likely = sorted(
-            (number for number, found in enumerate(near) if found),
+            (number for number, neighbours in enumerate(near) if neighbours),
             key=lambda number: (-near[number][0].similarity, number),
         )
         for number in likely[:WINDOWS_TRIED]:
             proposed = {
-                one.reference: (one.entry, one.similarity)
-                for one in near[number]
-                if one.entry not in known
+                neighbour.reference: (neighbour.entry, neighbour.similarity)
+                for neighbour in near[number]
+                if neighbour.entry not in known
             }
-            for found in _verified(
+            for verdict in _verified(
                 galleries, gallery, proposed, partial(self._features_of, number)
             ):
-                known.add(found.entry)
-                yield replace(found, way="partial")
+                known.add(verdict.entry)
+                yield replace(verdict, way="partial")
 
     @cached_property
     def _hashed(self) -> Pdq:
@@ -406,5 +407,5 @@ def _spread(
     return float((counted(inliers)[told] > 0).mean()) if told.any() else 0.0
 
 
-def _image(entry: Entry, found: _Found) -> WebImage:
-    return WebImage(entry.url or entry.key, found.similarity, found.inliers, entry.mentions)
+def _image(entry: Entry, verdict: _Found) -> WebImage:
+    return WebImage(entry.url or entry.key, verdict.similarity, verdict.inliers, entry.mentions)

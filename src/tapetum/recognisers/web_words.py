@@ -96,7 +96,7 @@ def entities(
         for key, value in weight.items()
         if key in matched or agreeing[key] >= AGREEING
     }
-    ordered = sorted(scores.items(), key=lambda one: (-one[1], -len(one[0]), one[0]))
+    ordered = sorted(scores.items(), key=lambda item: (-item[1], -len(item[0]), item[0]))
     chosen: list[WebEntity] = []
     for key, score in ordered:
         if score < LEAST or len(chosen) == MOST:
@@ -113,7 +113,7 @@ def _within(phrase: str, other: str) -> bool:
 
 
 def _most(counted: Counter[str]) -> str:
-    return min(counted, key=lambda each: (-counted[each], each), default="")
+    return min(counted, key=lambda phrase: (-counted[phrase], phrase), default="")
 
 
 def _phrases(mention: Mention) -> Iterator[tuple[str, float]]:

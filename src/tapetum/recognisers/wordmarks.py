@@ -51,18 +51,18 @@ def wordmarks(page: PageLayout, brands: Brands, width: int, height: int) -> list
     """The word-marks of a picture of ``width×height``, no two at the same place, best first."""
     least = LEAST_SHARE * min(width, height)
     lines = [line for line in _isolated(page) if height_of(line.quad) >= least]
-    found = []
+    marks = []
     for span in _spans(lines):
         named = brands.named(span.text)
         if named is None or (not span.whole and len(key(span.text)) < PART_LETTERS):
             continue
         brand, exactness = named
         is_word = brand.is_word or (not span.whole and exactness < 1)
-        found.append(Wordmark(brand.name, span.confidence * exactness, span.quad, is_word))
+        marks.append(Wordmark(brand.name, span.confidence * exactness, span.quad, is_word))
     # The longest name wins: "Coca-Cola Zero" over "Coca-Cola", both lines over one.
-    found.sort(key=lambda mark: (-area(box_around(mark.quad)), -mark.score))
+    marks.sort(key=lambda mark: (-area(box_around(mark.quad)), -mark.score))
     kept: list[Wordmark] = []
-    for mark in found:
+    for mark in marks:
         if not any(_inside(mark.quad, other.quad) for other in kept):
             kept.append(mark)
     return sorted(kept, key=lambda mark: -mark.score)
@@ -94,12 +94,12 @@ def _spans(lines: Sequence[Line]) -> Iterator[_Span]:
                 )
                 confidence = float(np.mean([word.confidence for word in words]))
                 yield _Span(text, quad, confidence, len(words) == count)
-    for one in lines:
+    for earlier in lines:
         for other in lines:
-            if one is not other and _continues(one.quad, other.quad):
-                quad = quad_of(box_around((*one.quad, *other.quad)))
-                confidence = min(one.confidence, other.confidence)
-                yield _Span(f"{one.text} {other.text}", quad, confidence, whole=True)
+            if earlier is not other and _continues(earlier.quad, other.quad):
+                quad = quad_of(box_around((*earlier.quad, *other.quad)))
+                confidence = min(earlier.confidence, other.confidence)
+                yield _Span(f"{earlier.text} {other.text}", quad, confidence, whole=True)
 
 
 def _continues(quad: Quad, other: Quad) -> bool:

@@ -97,8 +97,8 @@ def safe_search(response: Any) -> SafeSearch | None:
     """How likely it is not for everybody, if that was asked."""
     if not response.HasField("safe_search_annotation"):
         return None
-    said = response.safe_search_annotation
-    return SafeSearch(*(Likelihood(getattr(said, name)) for name in _SAFE_SEARCH))
+    annotation = response.safe_search_annotation
+    return SafeSearch(*(Likelihood(getattr(annotation, name)) for name in _SAFE_SEARCH))
 
 
 def colors(response: Any) -> tuple[Color, ...]:
@@ -125,15 +125,15 @@ def crop_hints(response: Any) -> tuple[CropHint, ...]:
 
 def web(response: Any) -> Web:
     """Where it is shown."""
-    said = response.web_detection
+    detection = response.web_detection
     return Web(
         entities=tuple(
             WebEntity(entity.description, entity.score, entity.entity_id)
-            for entity in said.web_entities
+            for entity in detection.web_entities
         ),
-        full_matches=_urls(said.full_matching_images),
-        partial_matches=_urls(said.partial_matching_images),
-        similar=_urls(said.visually_similar_images),
+        full_matches=_urls(detection.full_matching_images),
+        partial_matches=_urls(detection.partial_matching_images),
+        similar=_urls(detection.visually_similar_images),
         pages=tuple(
             WebPage(
                 page.url,
@@ -141,9 +141,9 @@ def web(response: Any) -> Web:
                 _urls(page.full_matching_images),
                 _urls(page.partial_matching_images),
             )
-            for page in said.pages_with_matching_images
+            for page in detection.pages_with_matching_images
         ),
-        best_guesses=tuple(guess.label for guess in said.best_guess_labels),
+        best_guesses=tuple(guess.label for guess in detection.best_guess_labels),
     )
 
 
@@ -192,8 +192,8 @@ def _word(word: Any) -> Word:
     return Word(text, _corners(word.bounding_box), word.confidence or None, end.text)
 
 
-def _languages(said: Any) -> tuple[str, ...]:
-    return tuple(language.language_code for language in said.detected_languages)
+def _languages(text_property: Any) -> tuple[str, ...]:
+    return tuple(language.language_code for language in text_property.detected_languages)
 
 
 def _urls(images: Iterable[Any]) -> tuple[str, ...]:

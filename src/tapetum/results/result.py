@@ -90,23 +90,23 @@ class Result:
 
     def __repr__(self) -> str:
         name = repr(self.uri) if self.uri is not None else f"picture {self.index}"
-        said = [*self._said()]
-        return f"<Result {name}: {', '.join(said) if said else 'nothing found'}>"
+        parts = [*self._parts()]
+        return f"<Result {name}: {', '.join(parts) if parts else 'nothing found'}>"
 
-    def _said(self) -> list[str]:
-        said = []
+    def _parts(self) -> list[str]:
+        parts = []
         if self.error is not None:
-            said.append(f"error {self.error.code} {_short(self.error.message)}")
-        said += [f"{_short(label.description)} {label.score:.2f}" for label in self.labels][
+            parts.append(f"error {self.error.code} {_short(self.error.message)}")
+        parts += [f"{_short(label.description)} {label.score:.2f}" for label in self.labels][
             :_SHOWN_NAMES
         ]
         if self.text:
-            said.append(f"text {_short(self.text)}")
+            parts.append(f"text {_short(self.text)}")
         for kind in ("faces", "objects", "landmarks", "logos", "colors", "crop_hints"):
             count = len(getattr(self, kind))
             if count:
-                said.append(f"{count} {kind if count > 1 else kind.removesuffix('s')}")
-        return said
+                parts.append(f"{count} {kind if count > 1 else kind.removesuffix('s')}")
+        return parts
 
 
 def result_of(

@@ -64,7 +64,7 @@ class CloudStore:
                 url, config=config, client_options=client, retry_config=_RETRIES
             )
         except (exceptions.BaseError, ValueError, TypeError) as error:
-            raise SettingsError(f"The store {shown} cannot be used: {self._said(error)}") from None
+            raise SettingsError(f"The store {shown} cannot be used: {self._text(error)}") from None
 
     def get(self, key: str, limit: int) -> bytes:
         with self._errors(key):
@@ -103,17 +103,17 @@ class CloudStore:
         except FileNotFoundError as error:
             raise ObjectNotFound(f"{key}: there is no such object or bucket.") from error
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise ObjectForbidden(f"{key}: {self._said(error)}") from error
+            raise ObjectForbidden(f"{key}: {self._text(error)}") from error
         except ValueError as error:
-            raise InvalidObjectName(f"{key}: {self._said(error)}") from error
+            raise InvalidObjectName(f"{key}: {self._text(error)}") from error
         except exceptions.BaseError as error:
             # A listing fails without a class of its own.
             if _STATUS_NOT_FOUND.search(str(error)):
                 raise ObjectNotFound(f"{key}: there is no such bucket.") from error
             if _STATUS_FORBIDDEN.search(str(error)):
-                raise ObjectForbidden(f"{key}: {self._said(error)}") from error
-            raise StoreUnavailable(f"{key}: {self._said(error)}") from error
+                raise ObjectForbidden(f"{key}: {self._text(error)}") from error
+            raise StoreUnavailable(f"{key}: {self._text(error)}") from error
 
-    def _said(self, error: Exception) -> str:
+    def _text(self, error: Exception) -> str:
         """The first line of obstore's text, without anything secret."""
         return said(error, self._secrets)[:300]

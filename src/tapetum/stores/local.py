@@ -237,11 +237,11 @@ def _errors(key: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = f"{key}: {error.strerror or error}."
+        message = f"{key}: {error.strerror or error}."
         if error.errno in _NOT_FOUND:
-            raise ObjectNotFound(said) from error
+            raise ObjectNotFound(message) from error
         if error.errno in _FORBIDDEN:
-            raise ObjectForbidden(said) from error
+            raise ObjectForbidden(message) from error
         if error.errno == errno.ENAMETOOLONG:
-            raise InvalidObjectName(said) from error
-        raise StoreUnavailable(said) from error
+            raise InvalidObjectName(message) from error
+        raise StoreUnavailable(message) from error

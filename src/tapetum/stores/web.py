@@ -185,10 +185,10 @@ class Backend(httpcore.NetworkBackend):
         try:
             rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, ValueError, OverflowError) as error:
-            said = f"{host} cannot be resolved: {error}"
+            message = f"{host} cannot be resolved: {error}"
             if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-                raise httpcore.ConnectError(said) from error
-            raise _HostUnknown(said) from error
+                raise httpcore.ConnectError(message) from error
+            raise _HostUnknown(message) from error
         addresses = list(dict.fromkeys(str(row[4][0]) for row in rows))
         for address in addresses:
             if self._public_only and not is_public(address):

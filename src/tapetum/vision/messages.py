@@ -265,18 +265,18 @@ def _invalid_payload(text: str) -> InvalidRequest:
     if unknown := _UNKNOWN_FIELD.search(text):
         field = _below_root(unknown["path"])
         where = f" at '{field}'" if field else ""
-        said = f'Invalid JSON payload received. Unknown name "{unknown["name"]}"{where}: '
-        said += "Cannot find field."
-        return InvalidRequest(said, [FieldViolation(field, said)])
+        message = f'Invalid JSON payload received. Unknown name "{unknown["name"]}"{where}: '
+        message += "Cannot find field."
+        return InvalidRequest(message, [FieldViolation(field, message)])
     place = _AT_PATH.search(text)
     field = _below_root(place["path"]) if place else ""
     if enum := _BAD_ENUM.search(text):
-        said = f"Invalid value at '{field}' (type.googleapis.com/{enum['type']}), "
-        said += f'"{enum["value"]}"'
+        message = f"Invalid value at '{field}' (type.googleapis.com/{enum['type']}), "
+        message += f'"{enum["value"]}"'
     else:
         reason = _AT_PATH.sub("", text).rsplit(" field: ", 1)[-1]
-        said = f"Invalid value at '{field}': {reason}" if field else f"Invalid value: {reason}"
-    return InvalidRequest(said, [FieldViolation(field, said)])
+        message = f"Invalid value at '{field}': {reason}" if field else f"Invalid value: {reason}"
+    return InvalidRequest(message, [FieldViolation(field, message)])
 
 
 def _below_root(path: str) -> str:

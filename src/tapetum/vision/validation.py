@@ -132,11 +132,11 @@ def _no_requests(request: Any) -> _Found:
         yield "requests", _MISSING
 
 
-def _too_many(what: str, limit: int) -> Callable[[Any], _Found]:
+def _too_many(things: str, limit: int) -> Callable[[Any], _Found]:
     def find(request: Any) -> _Found:
         count = len(request.requests)
         if count > limit:
-            yield "requests", f"Too many {what} per request: {count}, the limit is {limit}."
+            yield "requests", f"Too many {things} per request: {count}, the limit is {limit}."
 
     return find
 
@@ -203,7 +203,7 @@ def _bad_output(request: Any, where: str = "") -> _Found:
         yield field, f"The output must go to gs://BUCKET/PREFIX, not {uri!r}."
 
 
-def _each(find: Callable[[Any, str], _Found]) -> Callable[[Any], _Found]:
+def _per_request(find: Callable[[Any, str], _Found]) -> Callable[[Any], _Found]:
     def of_each(request: Any) -> _Found:
         for index, item in enumerate(request.requests):
             yield from find(item, f"requests[{index}].")
@@ -252,12 +252,12 @@ FILE_RULES: Collection[Rule] = (
     Rule("too many files, sync", True, False, _too_many("files", MAX_SYNC_FILES)),
     Rule("too many files, async", False, True, _too_many("files", MAX_ASYNC_FILES)),
     Rule("bad parent", True, True, _bad_parent),
-    Rule("bad output", False, True, _each(_bad_output)),
-    Rule("bad batch size", False, True, _each(_bad_batch_size)),
-    Rule("no file", True, True, _each(_no_file)),
-    Rule("bad mime_type", True, True, _each(_bad_mime_type)),
+    Rule("bad output", False, True, _per_request(_bad_output)),
+    Rule("bad batch size", False, True, _per_request(_bad_batch_size)),
+    Rule("no file", True, True, _per_request(_no_file)),
+    Rule("bad mime_type", True, True, _per_request(_bad_mime_type)),
     Rule("no features", True, True, _no_features),
     Rule("unknown feature", True, True, _unknown_feature),
     Rule("negative max_results", True, True, _negative_max_results),
-    Rule("bad pages", True, False, _each(_bad_pages)),
+    Rule("bad pages", True, False, _per_request(_bad_pages)),
 )

@@ -126,7 +126,7 @@ class ScriptReader:
                 )
                 for at in every if mostly else left:
                     page.settle(at, [language], KEPT_AMONG_OTHERS if mostly else KEPT)
-        return page.found
+        return page.readings
 
     def turn(
         self,
@@ -229,14 +229,14 @@ class _Page:
         self._reader = reader
         self._probed: dict[tuple[int, str, bool], tuple[Placed, ...]] = {}
         self.lines = [ScriptLine.of(pixels, quad, reading) for quad, reading in lines]
-        self.found = [ScriptReading(reading) for _, reading in lines]
+        self.readings = [ScriptReading(reading) for _, reading in lines]
 
     def unsettled(self) -> list[int]:
         """The doubtful lines that no model has read."""
         return [
             at
             for at, line in enumerate(self.lines)
-            if not self.found[at].language and line.is_doubtful()
+            if not self.readings[at].language and line.is_doubtful()
         ]
 
     def share(self, lines: Iterable[int]) -> float:
@@ -296,7 +296,7 @@ class _Page:
         """Read line ``at`` with the models of ``languages``; keep the best reading of a mean word
         confidence of at least ``least``, if it is better than what there is."""
         line = self.lines[at]
-        if self.found[at].language:
+        if self.readings[at].language:
             return
         for language in languages:
             symbols = self._reader.read(line, language)
@@ -305,7 +305,7 @@ class _Page:
                 continue
             reading = merged(line, symbols, language.script)
             if reading is not None:
-                self.found[at], least = ScriptReading(reading, language.code), reached
+                self.readings[at], least = ScriptReading(reading, language.code), reached
 
 
 def _by_tesseract(hints: Iterable[str]) -> list[KnownLanguage]:

@@ -43,7 +43,7 @@ class PageReader:
         """
         quads = self._finder.find(pixels)
         orientation = page_orientation(
-            quads, lambda some: [self._reader.read(pixels, quad) for quad in some]
+            quads, lambda sample: [self._reader.read(pixels, quad) for quad in sample]
         )
         degrees = orientation.degrees or 0
         by_script = None

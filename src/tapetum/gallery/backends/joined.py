@@ -36,19 +36,23 @@ class JoinedGalleries(Galleries):
         for owner in dict.fromkeys((project, EVERYONE)):
             for place in (self._own, *self._shipped):
                 try:
-                    found = place.find(owner, name)
+                    gallery = place.find(owner, name)
                 except GalleryNotFound:
                     continue
-                if found.project == owner:
-                    return found
+                if gallery.project == owner:
+                    return gallery
         raise no_gallery(name, project)
 
     def visible(self, project: str | None = None, kind: Kind | None = None) -> list[Gallery]:
-        found: dict[tuple[str, str], Gallery] = {}
+        galleries: dict[tuple[str, str], Gallery] = {}
         for place in (self._own, *self._shipped):
             for gallery in place.visible(project):
-                found.setdefault((gallery.project, gallery.name), gallery)
-        return [found[key] for key in sorted(found) if kind is None or found[key].kind is kind]
+                galleries.setdefault((gallery.project, gallery.name), gallery)
+        return [
+            galleries[key]
+            for key in sorted(galleries)
+            if kind is None or galleries[key].kind is kind
+        ]
 
     def put(self, gallery: Gallery, entries: Sequence[tuple[Entry, Sequence[Reference]]]) -> int:
         return self._changeable(gallery).put(gallery, entries)

@@ -135,7 +135,7 @@ class LanceGalleries(Galleries):
                     self._merge(table, [*changed.values(), *rows.values()])
                 there = {
                     row["id"]: row["number"]
-                    for row in _found(table, _among("id", [*wanted, *images]), "id", "number")
+                    for row in _rows_where(table, _among("id", [*wanted, *images]), "id", "number")
                 }
                 lost = {name for name in wanted if name not in there} | {
                     name for name, row in changed.items() if there.get(name) != row["number"]
@@ -155,11 +155,11 @@ class LanceGalleries(Galleries):
     def _completed(self, table: Any, wanted: Mapping[str, list[Entry]]) -> dict[str, Row]:
         """The rows of those entries that are new or say something new, by id."""
         table.checkout_latest()
-        old = {row["id"]: row for row in _found(table, _among("id", wanted), *ENTRY)}
+        old = {row["id"]: row for row in _rows_where(table, _among("id", wanted), *ENTRY)}
         changed = {}
-        for name, said in wanted.items():
-            before = entry_of(old[name]) if name in old else Entry(said[0].key)
-            after = reduce(merged, said, before)
+        for name, entries in wanted.items():
+            before = entry_of(old[name]) if name in old else Entry(entries[0].key)
+            after = reduce(merged, entries, before)
             if name not in old or after != before:
                 revision = old[name]["revision"] + 1 if name in old else 1
                 changed[name] = self._rows.entry(after, revision)
@@ -181,14 +181,14 @@ class LanceGalleries(Galleries):
             self._optimise(table)
 
     def remove(self, gallery: Gallery, key: str) -> int:
-        its, gone = _among("entry", [id_of(key)]), 0
+        where, gone = _among("entry", [id_of(key)]), 0
         with self._place.table(gallery) as table:
             table.checkout_latest()
-            if not table.count_rows(f"{its} AND what = 'entry'"):
+            if not table.count_rows(f"{where} AND what = 'entry'"):
                 raise no_entry(gallery, key)
-            while table.count_rows(its):  # somebody may add to it meanwhile
-                gone += table.count_rows(f"{its} AND what = 'reference'")
-                table.delete(its)
+            while table.count_rows(where):  # somebody may add to it meanwhile
+                gone += table.count_rows(f"{where} AND what = 'reference'")
+                table.delete(where)
         return gone
 
     def size(self, gallery: Gallery) -> Size:
@@ -196,59 +196,59 @@ class LanceGalleries(Galleries):
             version = table.version
             known = self._sizes.get(table.name)
             if known is None or known[0] != version:
-                counts = (table.count_rows(f"what = '{what}'") for what in ("entry", "reference"))
+                counts = (table.count_rows(f"what = '{kind}'") for kind in ("entry", "reference"))
                 known = self._sizes[table.name] = version, Size(*counts)
             return known[1]
 
     def entry(self, gallery: Gallery, key: str) -> Entry:
-        its = _among("entry", [id_of(key)])
+        where = _among("entry", [id_of(key)])
         with self._place.table(gallery) as table:
-            rows = _found(table, f"{its} AND what <> 'reference'", "what", *ENTRY)
+            rows = _rows_where(table, f"{where} AND what <> 'reference'", "what", *ENTRY)
         entries = [entry_of(row) for row in rows if row["what"] == "entry"]
         if not entries:
             raise no_entry(gallery, key)
-        said = [mention_of(row) for row in rows if row["what"] == "mention"]
-        said.sort(key=lambda mention: mention.page_url)
-        return replace(entries[0], mentions=tuple(said[:MOST_MENTIONS]))
+        mentions = [mention_of(row) for row in rows if row["what"] == "mention"]
+        mentions.sort(key=lambda mention: mention.page_url)
+        return replace(entries[0], mentions=tuple(mentions[:MOST_MENTIONS]))
 
     def entries(self, gallery: Gallery, after: str = "", limit: int = 1000) -> list[Entry]:
         later = after.replace("'", "''")
         with self._place.table(gallery) as table:
-            rows = _found(
+            rows = _rows_where(
                 table, f"what = 'entry' AND key > '{later}'", *ENTRY, order="key", limit=limit
             )
         return [entry_of(row) for row in rows]
 
     def references(self, gallery: Gallery, key: str) -> list[tuple[int, Reference]]:
-        its = _among("entry", [id_of(key)])
+        where = _among("entry", [id_of(key)])
         with self._place.table(gallery) as table:
-            if not table.count_rows(f"{its} AND what = 'entry'"):
+            if not table.count_rows(f"{where} AND what = 'entry'"):
                 raise no_entry(gallery, key)
-            rows = _found(table, f"{its} AND what = 'reference'", *REFERENCE)
+            rows = _rows_where(table, f"{where} AND what = 'reference'", *REFERENCE)
             dimensions = dimensions_of(table.schema)
         rows.sort(key=lambda row: row["number"])
         return [(row["number"], reference_of(row, dimensions)) for row in rows]
 
     def known(self, gallery: Gallery, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
-        found: dict[str, list[str]] = {}
+        keys: dict[str, list[str]] = {}
         if digests:
             where = f"{_among('digest', digests)} AND model = '{self.model.name}'"
             with self._place.table(gallery) as table:
-                rows = _found(table, where, "digest", "key", "number")
+                rows = _rows_where(table, where, "digest", "key", "number")
             for row in sorted(rows, key=lambda row: row["number"]):
-                found.setdefault(row["digest"], []).append(row["key"])
-        return found
+                keys.setdefault(row["digest"], []).append(row["key"])
+        return keys
 
     def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
         with self._place.table(gallery) as table:
             step = max(1, -(-table.count_rows("what = 'mention'") // limit))
-            some = f"what = 'mention' AND number / {Rows.STEP} % {step} = 0"
-            rows = _found(table, some, "about", limit=limit)
+            where = f"what = 'mention' AND number / {Rows.STEP} % {step} = 0"
+            rows = _rows_where(table, where, "about", limit=limit)
         return [mention_of(row) for row in rows]
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
         with self._place.table(gallery) as table:
-            rows = _found(table, _numbered(references), "number", "features")
+            rows = _rows_where(table, _numbered(references), "number", "features")
         return {row["number"]: row["features"] for row in rows if row["features"]}
 
     # --- Search -------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ class LanceGalleries(Galleries):
                 raise other_model(gallery, self.model)
             if not embedding.any():
                 return []
-            found = (
+            hits = (
                 table.search(embedding, vector_column_name="embedding")
                 .distance_type("cosine")
                 .where(f"model = '{self.model.name}'", prefilter=True)
@@ -268,11 +268,11 @@ class LanceGalleries(Galleries):
                 .limit(max(FEWEST, OVERFETCH * limit))
                 .to_arrow()
             )
-        vectors = found["embedding"].combine_chunks().flatten().to_numpy()
+        vectors = hits["embedding"].combine_chunks().flatten().to_numpy()
         similarity = vectors.reshape(-1, self.model.dimensions).astype(
             np.float32
         ) @ embedding.astype(np.float32)
-        rows = {row["number"]: row for row in found.drop(["embedding"]).to_pylist()}
+        rows = {row["number"]: row for row in hits.drop(["embedding"]).to_pylist()}
         near = best(np.array(list(rows), dtype=np.int64), similarity, limit)
         return [Near(n, rows[n]["key"], cosine, calibration_of(rows[n])) for n, cosine in near]
 
@@ -288,11 +288,11 @@ class LanceGalleries(Galleries):
     ) -> list[Copy]:
         with self._place.table(gallery) as table:
             with self._lock:
-                its = self._hashes.setdefault(table.name, Hashes(table))
-            found = its.copies(hashes, distance, limit)
-            rows = _found(table, _numbered([n for n, _, _ in found]), "number", "key")
+                index = self._hashes.setdefault(table.name, Hashes(table))
+            copies = index.copies(hashes, distance, limit)
+            rows = _rows_where(table, _numbered([n for n, _, _ in copies]), "number", "key")
         keys = {row["number"]: row["key"] for row in rows}
-        return [Copy(n, keys[n], bits, turn) for n, bits, turn in found if n in keys]
+        return [Copy(n, keys[n], bits, turn) for n, bits, turn in copies if n in keys]
 
     # --- Upkeep -------------------------------------------------------------------------------
 
@@ -316,14 +316,14 @@ class LanceGalleries(Galleries):
 
     def damage(self) -> list[str]:
         """Rows that are there twice, which a writer of another kind must have added."""
-        found = []
+        problems = []
         for gallery in self.visible():
             with self._place.table(gallery) as table:
                 names = table.search().select(["id"]).limit(None).to_arrow()["id"]
             twice = len(names) - len(names.unique())
             if twice:
-                found.append(f"{gallery.name}: {twice} rows are there twice.")
-        return found
+                problems.append(f"{gallery.name}: {twice} rows are there twice.")
+        return problems
 
     def close(self) -> None:
         self._hashes = {}
@@ -339,7 +339,7 @@ def _numbered(numbers: Collection[int]) -> str:
     return f"number IN ({', '.join(str(int(n)) for n in numbers)})" if numbers else "false"
 
 
-def _found(
+def _rows_where(
     table: Any, where: str, *columns: str, order: str | None = None, limit: int | None = None
 ) -> list[Row]:
     query = table.search().where(where).select(list(columns)).limit(limit)

@@ -109,14 +109,14 @@ class LancePlace:
             return self._listed[1]
 
     def _name(self, gallery: Gallery) -> str:
-        found = self.names().get(gallery)
-        if found is None:  # unless it has just been made elsewhere
+        name = self.names().get(gallery)
+        if name is None:  # unless it has just been made elsewhere
             with self.errors():
                 self._list.checkout_latest()
-            found = self.names().get(gallery)
-        if found is None:
+            name = self.names().get(gallery)
+        if name is None:
             raise no_gallery(gallery.name, gallery.project)
-        return found
+        return name
 
     @contextmanager
     def table(self, gallery: Gallery) -> Iterator[Any]:

@@ -110,8 +110,8 @@ class Rows:
             features=reference.features,
         )
 
-    def _row(self, name: str, what: str, key: str, about: Mapping[str, Any], **columns: Any) -> Row:
-        row = {"id": name, "what": what, "entry": id_of(key), "key": key, "number": self._number()}
+    def _row(self, name: str, kind: str, key: str, about: Mapping[str, Any], **columns: Any) -> Row:
+        row = {"id": name, "what": kind, "entry": id_of(key), "key": key, "number": self._number()}
         row |= {"about": json.dumps(about), "digest": "", "model": "", "revision": 0, "quality": 0}
         return row | {"embedding": None, "pdq": None, "features": b""} | columns
 

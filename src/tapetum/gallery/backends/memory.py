@@ -142,27 +142,33 @@ class MemoryGalleries(Galleries):
     def references(self, gallery: Gallery, key: str) -> list[tuple[int, Reference]]:
         with self._lock:
             held = self._entry_of(gallery, key)
-            return [(n, found) for n, (owner, found) in held.references.items() if owner == key]
+            return [
+                (n, reference) for n, (owner, reference) in held.references.items() if owner == key
+            ]
 
     def known(self, gallery: Gallery, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
         wanted = set(digests)
-        found: dict[str, list[str]] = {}
+        keys: dict[str, list[str]] = {}
         with self._lock:
             for key, reference in self._held(gallery).references.values():
                 if reference.digest in wanted and reference.model == self.model.name:
-                    found.setdefault(reference.digest, []).append(key)
-        return found
+                    keys.setdefault(reference.digest, []).append(key)
+        return keys
 
     def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
         with self._lock:
-            said = [one for page in self._held(gallery).mentions.values() for one in page.values()]
-        return said[:: max(1, -(-len(said) // limit))]
+            mentions = [
+                mention
+                for page in self._held(gallery).mentions.values()
+                for mention in page.values()
+            ]
+        return mentions[:: max(1, -(-len(mentions) // limit))]
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
         with self._lock:
             held = self._held(gallery).references
-            found = {n: held[n][1].features for n in references if n in held}
-        return {number: blob for number, blob in found.items() if blob}
+            blobs = {n: held[n][1].features for n in references if n in held}
+        return {number: blob for number, blob in blobs.items() if blob}
 
     def nearest(self, gallery: Gallery, embedding: NDArray[np.float16], limit: int) -> list[Near]:
         check_embedding(embedding, self.model)
@@ -182,8 +188,8 @@ class MemoryGalleries(Galleries):
     ) -> list[Copy]:
         with self._lock:
             held = self._held(gallery)
-            found = self._search(held).copies(hashes, distance, limit)
-            return [Copy(n, held.references[n][0], bits, turn) for n, bits, turn in found]
+            copies = self._search(held).copies(hashes, distance, limit)
+            return [Copy(n, held.references[n][0], bits, turn) for n, bits, turn in copies]
 
     def tend(self, gallery: Gallery) -> None:
         self._held(gallery)

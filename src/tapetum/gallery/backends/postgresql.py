@@ -76,8 +76,8 @@ class PostgresqlGalleries(SqlGalleries):
             "SELECT extversion, quote_ident(nspname) FROM pg_extension "
             "JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
         )
-        found = rows.execute(asked).fetchone()
-        if found is None:
+        row = rows.execute(asked).fetchone()
+        if row is None:
             rows.execute("SELECT pg_advisory_xact_lock(?)", (_MAKING,))
             try:
                 rows.execute("CREATE EXTENSION IF NOT EXISTS vector")
@@ -86,8 +86,8 @@ class PostgresqlGalleries(SqlGalleries):
                     f"The database {self._shown} has no pgvector ({_line(error)}). Have its "
                     "administrator install pgvector and run CREATE EXTENSION vector in it."
                 ) from error
-            found = rows.execute(asked).fetchone()
-        version, schema = found
+            row = rows.execute(asked).fetchone()
+        version, schema = row
         if tuple(map(int, version.split(".")[:2])) < _PGVECTOR:
             raise GalleryBroken(
                 f"The database {self._shown} has pgvector {version}, galleries need 0.8: have its "
@@ -149,13 +149,15 @@ class PostgresqlGalleries(SqlGalleries):
                 log.info("another process is making indexes of galleries")
                 return
             valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
-            for name, what in wanted.items():
+            for name, definition in wanted.items():
                 if connection.execute(valid, (name,)).fetchone() == (True,):
                     continue
                 log.info("indexing %d reference images into %s", count, name)
                 index = sql.Identifier(name)
                 connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(index))
-                connection.execute(sql.SQL("CREATE INDEX CONCURRENTLY {} ON ").format(index) + what)
+                connection.execute(
+                    sql.SQL("CREATE INDEX CONCURRENTLY {} ON ").format(index) + definition
+                )
             connection.execute("ANALYZE embeddings, reference_images")
 
     def damage(self) -> list[str]:
@@ -185,7 +187,7 @@ class PostgresqlGalleries(SqlGalleries):
         if not embedding.any():
             return []
         # Found by the cosine, which has an index, and ranked by the product, as everywhere.
-        found = rows.execute(
+        near = rows.execute(
             "SELECT reference, similarity FROM (SELECT ?::halfvec AS embedding) asked "
             "CROSS JOIN LATERAL (SELECT reference, -(e.embedding <#> asked.embedding) AS similarity"
             " FROM embeddings e WHERE gallery = ? AND model = ?"
@@ -193,12 +195,12 @@ class PostgresqlGalleries(SqlGalleries):
             "WHERE similarity <> 0 ORDER BY similarity DESC, reference LIMIT ?",
             (HalfVector(embedding), number, self.model.name, max(FEWEST, OVERFETCH * limit), limit),
         )
-        return found.fetchall()
+        return near.fetchall()
 
     def _copied(
         self, rows: _Rows, number: int, hashes: NDArray[np.uint8], distance: int, limit: int
     ) -> list[tuple[int, int, int]]:
-        found = rows.execute(
+        copies = rows.execute(
             "WITH asked AS MATERIALIZED (SELECT ('x' || code)::bit(256) AS code, turn "
             "FROM unnest(?::text[]) WITH ORDINALITY AS given (code, turn)) "
             "SELECT id, bits::int, turn::int - 1 FROM asked CROSS JOIN LATERAL ("
@@ -207,7 +209,7 @@ class PostgresqlGalleries(SqlGalleries):
             "ORDER BY r.code <~> asked.code LIMIT ?) near WHERE bits <= ?",
             ([code.tobytes().hex() for code in hashes], number, LEAST_QUALITY, limit, distance),
         )
-        return each_once(found, limit)
+        return each_once(copies, limit)
 
     def _dropped(self, number: int) -> None:
         with self._write() as rows:

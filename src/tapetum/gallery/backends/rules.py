@@ -28,13 +28,13 @@ def check_name(gallery: Gallery) -> None:
 
 def seen(galleries: Iterable[Gallery], project: str | None, kind: Kind | None) -> list[Gallery]:
     """Those of ``galleries`` that `Galleries.visible` gives."""
-    found = [
+    visible = [
         gallery
         for gallery in galleries
         if project is None or gallery.project in (project, EVERYONE)
         if kind is None or gallery.kind is kind
     ]
-    return sorted(found, key=lambda gallery: (gallery.project, gallery.name))
+    return sorted(visible, key=lambda gallery: (gallery.project, gallery.name))
 
 
 def named(visible: list[Gallery], project: str, name: str) -> Gallery:

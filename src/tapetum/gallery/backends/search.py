@@ -57,16 +57,16 @@ class Search:
         with self._lock:
             self._catch_up(rows)
             index, flat = self._index, self._flat
-            found = flat.nearest(embedding, limit)
+            near = flat.nearest(embedding, limit)
         if index is None or not embedding.any():
-            return found
+            return near
         wanted = max(FEWEST, OVERFETCH * limit)
         proposed = _vectors(rows, self._number, index.candidates(embedding, wanted))
         if proposed:
             numbers = np.array(list(proposed))
             similarity = np.stack(list(proposed.values())).astype(np.float32)
-            found += best(numbers, similarity @ embedding.astype(np.float32), limit)
-        return sorted(found, key=lambda one: (-one[1], one[0]))[:limit]
+            near += best(numbers, similarity @ embedding.astype(np.float32), limit)
+        return sorted(near, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     def copies(
         self, rows: sqlite3.Connection, hashes: NDArray[np.uint8], distance: int, limit: int
@@ -116,12 +116,12 @@ class Search:
     def _read(self, rows: sqlite3.Connection) -> None:
         """Into memory: hashes of all new rows, and embeddings of those not in the index."""
         indexed = 0 if self._index is None else self._index.seal.highest
-        found = rows.execute(
+        hashes = rows.execute(
             "SELECT id, pdq, pdq_quality FROM reference_images WHERE gallery = ? AND id > ? "
             "ORDER BY id",
             (self._number, self._highest),
         )
-        for number, code, quality in found:
+        for number, code, quality in hashes:
             self._flat.add(number, None, code if quality >= LEAST_QUALITY else None)
         for numbers, vectors in self._batches(rows, max(indexed, self._highest)):
             for number, vector in zip(numbers, vectors, strict=True):
@@ -149,14 +149,14 @@ class Search:
         self, rows: sqlite3.Connection, after: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
         """(numbers, vectors) of this model's rows above ``after``, a thousand at a time."""
-        found = rows.execute(
+        embeddings = rows.execute(
             "SELECT id, embedding FROM reference_images JOIN embeddings ON reference = id "
             "WHERE gallery = ? AND id > ? AND model = ? ORDER BY id",
             (self._number, after, self._model.name),
         )
-        while some := found.fetchmany(_BATCH):
-            numbers = np.array([number for number, _ in some], dtype=np.int64)
-            blobs = np.frombuffer(b"".join(blob for _, blob in some), dtype="<f2")
+        while batch := embeddings.fetchmany(_BATCH):
+            numbers = np.array([number for number, _ in batch], dtype=np.int64)
+            blobs = np.frombuffer(b"".join(blob for _, blob in batch), dtype="<f2")
             vectors = blobs.reshape(-1, self._model.dimensions).astype(np.float16)
             shown = vectors.any(axis=1)  # nothing is similar to a picture with nothing in it
             if shown.any():
@@ -168,9 +168,9 @@ def _vectors(
 ) -> dict[int, NDArray[np.float16]]:
     """The embeddings of those reference images that are still there."""
     marks = ", ".join("?" * len(numbers))
-    found = rows.execute(
+    embeddings = rows.execute(
         "SELECT id, embedding FROM reference_images JOIN embeddings ON reference = id "  # noqa: S608
         f"WHERE gallery = {gallery:d} AND id IN ({marks})",
         numbers,
     )
-    return {number: np.frombuffer(blob, dtype="<f2") for number, blob in found}
+    return {number: np.frombuffer(blob, dtype="<f2") for number, blob in embeddings}

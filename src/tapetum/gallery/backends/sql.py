@@ -135,8 +135,8 @@ class SqlGalleries(Galleries):
 
     def visible(self, project: str | None = None, kind: Kind | None = None) -> list[Gallery]:
         with self._read() as rows:
-            found = rows.execute("SELECT project, name, kind FROM galleries").fetchall()
-        galleries = (Gallery(name, Kind(of_kind), owner) for owner, name, of_kind in found)
+            records = rows.execute("SELECT project, name, kind FROM galleries").fetchall()
+        galleries = (Gallery(name, Kind(of_kind), owner) for owner, name, of_kind in records)
         return seen(galleries, project, kind)
 
     # --- Entries ------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ class SqlGalleries(Galleries):
             for entry, references in entries:
                 of_entry = _put_entry(rows, number, entry)
                 for reference in references:
-                    one, replaced = self._put_reference(rows, number, of_entry, reference)
-                    added += one
+                    inserted, replaced = self._put_reference(rows, number, of_entry, reference)
+                    added += inserted
                     gone += replaced
             _count_removals(rows, number, gone)
         return added
@@ -167,7 +167,7 @@ class SqlGalleries(Galleries):
 
     def size(self, gallery: Gallery) -> Size:
         with self._read() as rows:
-            number, revision = _found(rows, gallery)
+            number, revision = _number_and_revision(rows, gallery)
             known = self._sizes.get(number)
             if known is None or known[0] != revision:
                 counts = [
@@ -182,35 +182,35 @@ class SqlGalleries(Galleries):
         with self._read() as rows:
             number = number_of(rows, gallery)
             of_entry = _entry_number(rows, gallery, number, key)
-            found = rows.execute(f"{_ENTRY} WHERE id = ?", (of_entry,)).fetchone()
+            record = rows.execute(f"{_ENTRY} WHERE id = ?", (of_entry,)).fetchone()
             mentions = rows.execute(
                 "SELECT page_url, title, alt, caption, language FROM mentions "
                 "WHERE entry = ? ORDER BY page_url LIMIT ?",
                 (of_entry, MOST_MENTIONS),
             ).fetchall()
-        return replace(_entry(found), mentions=tuple(Mention(*row) for row in mentions))
+        return replace(_entry(record), mentions=tuple(Mention(*row) for row in mentions))
 
     def entries(self, gallery: Gallery, after: str = "", limit: int = 1000) -> list[Entry]:
         with self._read() as rows:
             number = number_of(rows, gallery)
-            found = rows.execute(
+            records = rows.execute(
                 f"{_ENTRY} WHERE gallery = ? AND key > ? ORDER BY key LIMIT ?",
                 (number, after, limit),
             ).fetchall()
-        return [_entry(row) for row in found]
+        return [_entry(row) for row in records]
 
     def references(self, gallery: Gallery, key: str) -> list[tuple[int, Reference]]:
         with self._read() as rows:
             number = number_of(rows, gallery)
             of_entry = _entry_number(rows, gallery, number, key)
-            found = rows.execute(
+            records = rows.execute(
                 "SELECT r.id, digest, source, width, height, embedding, pdq, pdq_quality, "
                 "features, mean, deviation, highest, r.model "
                 "FROM reference_images r JOIN embeddings e ON e.reference = r.id "
                 "LEFT JOIN local_features f ON f.reference = r.id WHERE entry = ? ORDER BY r.id",
                 (of_entry,),
             ).fetchall()
-        return [(row[0], self._reference(row[1:])) for row in found]
+        return [(row[0], self._reference(row[1:])) for row in records]
 
     def _reference(self, row: Sequence[Any]) -> Reference:
         digest, source, width, height, embedding, pdq, quality, features, *calibration, model = row
@@ -220,10 +220,10 @@ class SqlGalleries(Galleries):
         )  # fmt: skip
 
     def known(self, gallery: Gallery, digests: Collection[str]) -> Mapping[str, Sequence[str]]:
-        found: dict[str, list[str]] = {}
+        keys: dict[str, list[str]] = {}
         with self._read() as rows:
             number = number_of(rows, gallery)
-            for digest, key, model in _each(
+            for digest, key, model in _answers(
                 rows,
                 "SELECT digest, key, model FROM reference_images r "
                 "JOIN entries e ON e.id = r.entry "
@@ -232,8 +232,8 @@ class SqlGalleries(Galleries):
                 number,
             ):
                 if model == self.model.name:
-                    found.setdefault(digest, []).append(key)
-        return found
+                    keys.setdefault(digest, []).append(key)
+        return keys
 
     def pages(self, gallery: Gallery, limit: int) -> list[Mention]:
         with self._read() as rows:
@@ -243,18 +243,18 @@ class SqlGalleries(Galleries):
                 "WHERE e.gallery = ?",
                 (number,),
             ).fetchone()[0]
-            found = rows.execute(
+            records = rows.execute(
                 "SELECT page_url, title, alt, caption, m.language FROM mentions m "
                 "JOIN entries e ON e.id = m.entry WHERE e.gallery = ? AND m.entry % ? = 0 LIMIT ?",
                 (number, max(1, -(-count // limit)), limit),
             ).fetchall()
-        return [Mention(*row) for row in found]
+        return [Mention(*row) for row in records]
 
     def local_features(self, gallery: Gallery, references: Collection[int]) -> dict[int, bytes]:
         with self._read() as rows:
             number = number_of(rows, gallery)
             return dict(
-                _each(
+                _answers(
                     rows,
                     "SELECT reference, features FROM local_features JOIN reference_images r "
                     "ON r.id = reference WHERE gallery = {number} AND reference IN ({marks})",
@@ -274,7 +274,7 @@ class SqlGalleries(Galleries):
                 raise other_model(gallery, self.model)
             of = {
                 row[0]: (row[1], Calibration(*row[2:]))
-                for row in _each(
+                for row in _answers(
                     rows,
                     "SELECT r.id, key, mean, deviation, highest FROM reference_images r "
                     "JOIN entries e ON e.id = r.entry "
@@ -292,17 +292,17 @@ class SqlGalleries(Galleries):
     ) -> list[Copy]:
         with self._read() as rows:
             number = number_of(rows, gallery)
-            found = self._copied(rows, number, hashes, distance, limit)
+            copies = self._copied(rows, number, hashes, distance, limit)
             keys = dict(
-                _each(
+                _answers(
                     rows,
                     "SELECT r.id, key FROM reference_images r JOIN entries e ON e.id = r.entry "
                     "WHERE r.gallery = {number} AND r.id IN ({marks})",
-                    [n for n, _, _ in found],
+                    [n for n, _, _ in copies],
                     number,
                 )
             )
-        return [Copy(n, keys[n], bits, turn) for n, bits, turn in found if n in keys]
+        return [Copy(n, keys[n], bits, turn) for n, bits, turn in copies if n in keys]
 
     def _is_of_others(self, rows: Rows, number: int) -> bool:
         """Whether gallery ``number`` has images, none of them looked at by this model."""
@@ -327,15 +327,15 @@ class SqlGalleries(Galleries):
             if old[1] == reference.model:
                 return 0, 0
             rows.execute("DELETE FROM reference_images WHERE id = ?", (old[0],))
-        its = reference.calibration
+        calibration = reference.calibration
         added = rows.execute(
             "INSERT INTO reference_images (gallery, entry, digest, source, width, height, pdq, "
             "pdq_quality, mean, deviation, highest, model) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 number, of_entry, reference.digest, reference.source, reference.width,
-                reference.height, reference.pdq, reference.pdq_quality, its.mean, its.deviation,
-                its.highest, reference.model,
+                reference.height, reference.pdq, reference.pdq_quality, calibration.mean,
+                calibration.deviation, calibration.highest, reference.model,
             ),
         ).fetchone()[0]  # fmt: skip
         self._keep(rows, number, added, reference)
@@ -354,30 +354,30 @@ def _entry(row: Sequence[Any]) -> Entry:
 
 def number_of(rows: Rows, gallery: Gallery) -> int:
     """The gallery's number."""
-    return _found(rows, gallery)[0]
+    return _number_and_revision(rows, gallery)[0]
 
 
-def _found(rows: Rows, gallery: Gallery) -> tuple[int, int]:
+def _number_and_revision(rows: Rows, gallery: Gallery) -> tuple[int, int]:
     """The gallery's number and revision."""
-    found = rows.execute(
+    record = rows.execute(
         "SELECT id, revision FROM galleries WHERE project = ? AND name = ? AND kind = ?",
         (gallery.project, gallery.name, gallery.kind.value),
     ).fetchone()
-    if found is None:
+    if record is None:
         raise no_gallery(gallery.name, gallery.project)
-    return int(found[0]), int(found[1])
+    return int(record[0]), int(record[1])
 
 
 def _changing(rows: Rows, gallery: Gallery) -> int:
     """The gallery's number; nobody else changes the gallery until the transaction ends."""
-    found = rows.execute(
+    record = rows.execute(
         "UPDATE galleries SET revision = revision + 1 "
         "WHERE project = ? AND name = ? AND kind = ? RETURNING id",
         (gallery.project, gallery.name, gallery.kind.value),
     ).fetchone()
-    if found is None:
+    if record is None:
         raise no_gallery(gallery.name, gallery.project)
-    return int(found[0])
+    return int(record[0])
 
 
 def _count_removals(rows: Rows, number: int, count: int) -> None:
@@ -385,12 +385,12 @@ def _count_removals(rows: Rows, number: int, count: int) -> None:
 
 
 def _entry_number(rows: Rows, gallery: Gallery, number: int, key: str) -> int:
-    found = rows.execute(
+    record = rows.execute(
         "SELECT id FROM entries WHERE gallery = ? AND key = ?", (number, key)
     ).fetchone()
-    if found is None:
+    if record is None:
         raise no_entry(gallery, key)
-    return int(found[0])
+    return int(record[0])
 
 
 def _put_entry(rows: Rows, number: int, entry: Entry) -> int:
@@ -413,17 +413,24 @@ def _put_entry(rows: Rows, number: int, entry: Entry) -> int:
         "ON CONFLICT (entry, page_url) DO UPDATE SET title = excluded.title, "
         "alt = excluded.alt, caption = excluded.caption, language = excluded.language",
         [
-            (of_entry, said.page_url, said.title, said.alt, said.caption, said.language)
-            for said in entry.mentions
+            (
+                of_entry,
+                mention.page_url,
+                mention.title,
+                mention.alt,
+                mention.caption,
+                mention.language,
+            )
+            for mention in entry.mentions
         ],
     )
     return int(of_entry)
 
 
-def _each(rows: Rows, question: str, values: Collection[Any], number: int) -> Iterator[Any]:
+def _answers(rows: Rows, question: str, values: Collection[Any], number: int) -> Iterator[Any]:
     """The answers to ``question`` for every one of ``values``, some at a time."""
     wanted = list(values)
     for start in range(0, len(wanted), _AT_ONCE):
-        some = wanted[start : start + _AT_ONCE]
-        marks = ", ".join("?" * len(some))
-        yield from rows.execute(question.format(number=number, marks=marks), some)
+        batch = wanted[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(batch))
+        yield from rows.execute(question.format(number=number, marks=marks), batch)

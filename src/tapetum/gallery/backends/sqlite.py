@@ -68,8 +68,8 @@ class SqliteGalleries(SqlGalleries):
 
     def damage(self) -> list[str]:
         with self._read() as rows:
-            found = [row[0] for row in rows.execute("PRAGMA integrity_check")]
-        return [f"{self.path}: {line}" for line in found if line != "ok"]
+            lines = [row[0] for row in rows.execute("PRAGMA integrity_check")]
+        return [f"{self.path}: {line}" for line in lines if line != "ok"]
 
     def close(self) -> None:
         with self._lock:

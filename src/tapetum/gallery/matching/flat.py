@@ -79,10 +79,10 @@ class Flat:
         return self._codes
 
 
-def each_once(found: Iterable[tuple[int, int, int]], limit: int) -> list[tuple[int, int, int]]:
+def each_once(matches: Iterable[tuple[int, int, int]], limit: int) -> list[tuple[int, int, int]]:
     """The ``limit`` nearest of (number, differing bits, which hash), each number once."""
     nearest: dict[int, tuple[int, int]] = {}
-    for number, bits, turn in found:
+    for number, bits, turn in matches:
         nearest[number] = min(nearest.get(number, (bits, turn)), (bits, turn))
     ordered = sorted((bits, number, turn) for number, (bits, turn) in nearest.items())
     return [(number, bits, turn) for bits, number, turn in ordered[:limit]]

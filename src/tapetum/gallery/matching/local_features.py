@@ -113,12 +113,12 @@ def verified(first: LocalFeatures, second: LocalFeatures, similarity: float = 0.
     here, there = first.points[pairs[:, 0]], second.points[pairs[:, 1]]
     near, far = _scale(first.size), _scale(second.size)
     a, b = here * near, there * far
-    found, mask = cv2.findHomography(
+    estimate, mask = cv2.findHomography(
         a, b, cv2.USAC_MAGSAC, _TOLERANCE, maxIters=_ROUNDS, confidence=_CONFIDENCE
     )
-    if found is None or mask is None:
+    if estimate is None or mask is None:
         return None
-    homography = np.asarray(found, dtype=np.float64)
+    homography = np.asarray(estimate, dtype=np.float64)
     agree = mask.ravel().astype(bool)
     agree &= _apart(a, agree) & _apart(b, agree)
     if agree.sum() < _LEAST or not _is_view(homography, a[agree]):

@@ -130,10 +130,10 @@ def _frequencies(grid: Floats) -> Floats:
     halfway = np.zeros((_KEPT, _GRID), dtype=np.float32)
     for k in range(_GRID):
         halfway += _COSINES[:, k, None] * grid[None, k]
-    found = np.zeros((_KEPT, _KEPT), dtype=np.float32)
+    frequencies = np.zeros((_KEPT, _KEPT), dtype=np.float32)
     for k in range(_GRID):
-        found += halfway[:, k, None] * _COSINES[None, :, k]
-    return found
+        frequencies += halfway[:, k, None] * _COSINES[None, :, k]
+    return frequencies
 
 
 def _hashes(frequencies: Floats) -> NDArray[np.uint8]:
@@ -165,6 +165,6 @@ def _quality(grid: Floats) -> int:
 
 def distances(hashes: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Differing bits: ``int64[n, m]`` of ``uint8[n, 32]`` and ``uint8[m, 32]``."""
-    ours, theirs = (np.ascontiguousarray(each).view(np.uint64) for each in (hashes, others))
-    found = [np.bitwise_count(theirs ^ one).sum(axis=1, dtype=np.int64) for one in ours]
-    return np.stack(found) if found else np.zeros((0, len(others)), dtype=np.int64)
+    codes, other_codes = (np.ascontiguousarray(array).view(np.uint64) for array in (hashes, others))
+    rows = [np.bitwise_count(other_codes ^ code).sum(axis=1, dtype=np.int64) for code in codes]
+    return np.stack(rows) if rows else np.zeros((0, len(others)), dtype=np.int64)

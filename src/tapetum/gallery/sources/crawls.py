@@ -59,7 +59,7 @@ def items(paths: Sequence[Path]) -> Iterator[Item | Problem]:
             elif answer.type.startswith(_IMAGE):
                 yield _image(answer)
             else:
-                yield from _said(answer, held)
+                yield from _mentioned(answer, held)
 
 
 def _image(answer: _Answer) -> Item | Problem:
@@ -68,11 +68,11 @@ def _image(answer: _Answer) -> Item | Problem:
     return Item(Entry(answer.url, url=answer.url), answer.url, lambda: answer.content)
 
 
-def _said(answer: _Answer, held: set[bytes]) -> Iterator[Item]:
-    found = mentions(answer.content, answer.url, answer.charset, answer.language)
-    for url, said in found.items():
+def _mentioned(answer: _Answer, held: set[bytes]) -> Iterator[Item]:
+    mention_of = mentions(answer.content, answer.url, answer.charset, answer.language)
+    for url, mention in mention_of.items():
         if _code(url) in held:
-            yield Item(Entry(url, url=url, mentions=(said,)), answer.url)
+            yield Item(Entry(url, url=url, mentions=(mention,)), answer.url)
 
 
 def _answers(path: Path, types: tuple[str, ...], most: int) -> Iterator[_Answer | Problem]:

@@ -102,14 +102,14 @@ def _web(path: Path, folder: Path) -> Iterator[Item | Problem]:
             yield Problem(where, "image_url is no URL of http, https, file, gs, s3 or az.")
             continue
         page = plain_url("", text(row.get("page_url")))
-        said = Mention(
+        mention = Mention(
             page,
             text(row.get("page_title")),
             text(row.get("alt")),
             text(row.get("caption")),
             language(row.get("language")),
         )
-        entry = Entry(url, url=url, mentions=(said,) if page else ())
+        entry = Entry(url, url=url, mentions=(mention,) if page else ())
         try:
             read = file_reader(within(folder, file)) if file else None
             yield Item(entry, file, read)
@@ -151,8 +151,8 @@ def _wikidata(path: Path, folder: Path) -> Iterator[Item | Problem]:
     """A query's result with ``item``, ``itemLabel``, ``coord`` (``Point(lng lat)``) and
     ``image``, whose last part is looked for in ``folder``."""
     for line, row in table(path):
-        found = _WIKIDATA_ID.fullmatch(text(row.get("item")).rpartition("/")[2])
-        if found is None:
+        match = _WIKIDATA_ID.fullmatch(text(row.get("item")).rpartition("/")[2])
+        if match is None:
             yield Problem(f"{path}:{line}", "item is no Wikidata id.")
             continue
         point = _POINT.fullmatch(text(row.get("coord") or row.get("coords")))
@@ -163,7 +163,7 @@ def _wikidata(path: Path, folder: Path) -> Iterator[Item | Problem]:
             continue
         image = unquote(urlsplit(text(row.get("image"))).path).rpartition("/")[2]
         url = f"{_COMMONS}File:{image.replace(' ', '_')}" if image else ""
-        entry = Entry(found[0], text(row.get("itemlabel")) or found[0], found[0], lat, lng, url)
+        entry = Entry(match[0], text(row.get("itemlabel")) or match[0], match[0], lat, lng, url)
         try:
             file = _named(folder, image) if image else None
             yield Item(entry, image, file_reader(file) if file else None)

@@ -44,8 +44,8 @@ def of_sitemap(path: Path, folder: Path | None = None) -> Iterator[Item | Proble
     for page, images in _sitemap(path):
         base = f"{urlsplit(page).scheme}://{urlsplit(page).netloc}/"
         for url, title, caption in images:
-            said = Mention(page, title, "", caption)
-            yield from _shown(folder, url, said, base, held)
+            mention = Mention(page, title, "", caption)
+            yield from _shown(folder, url, mention, base, held)
         file = _file_of(folder, page)
         if file is None:
             yield Problem(page, f"The page is not in {folder}.")
@@ -62,12 +62,12 @@ def _of_page(
     except OSError as error:
         yield Problem(str(file), error.strerror or str(error))
         return
-    for shown, said in mentions(content, url).items():
-        yield from _shown(folder, shown, said, base, held)
+    for shown, mention in mentions(content, url).items():
+        yield from _shown(folder, shown, mention, base, held)
 
 
 def _shown(
-    folder: Path, url: str, said: Mention, base: str, held: set[str]
+    folder: Path, url: str, mention: Mention, base: str, held: set[str]
 ) -> Iterator[Item | Problem]:
     """The image ``url`` if it was saved too, its bytes only the first time."""
     if not url.startswith(base):
@@ -75,7 +75,7 @@ def _shown(
     file = _file_of(folder, url, base)
     if file is None or file.suffix.lower() not in SUFFIXES:
         return
-    entry = Entry(url, url=url, mentions=(said,))
+    entry = Entry(url, url=url, mentions=(mention,))
     yield Item(entry, str(file), None if url in held else file_reader(file))
     held.add(url)
 
