@@ -58,8 +58,12 @@ lint: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Most of a test's time is other processes' work, or waiting for them.
+JOBS ?= 2
+SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadgroup
+
 unit: install-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # The Azure tests need the azurite emulator; without it they are skipped, in CI they must not be.
 azurite: .azurite/installed
@@ -115,7 +119,7 @@ NOT313 := bench clients detectors packaging recognisers
 
 test-3.13:
 	$(MAKE) install-dev PYTHON=$(PYTHON313) VENV=.venv-3.13
-	.venv-3.13/bin/python -m pytest $(NOT313:%=--ignore=tests/%)
+	.venv-3.13/bin/python -m pytest $(SIDE_BY_SIDE) $(NOT313:%=--ignore=tests/%)
 
 bench: install-dev
 	$(BIN)/python -m bench

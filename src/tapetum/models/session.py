@@ -159,13 +159,18 @@ class _OnnxNetwork:
                 f"{providers[0]} is installed but did not start: see what its libraries need, or "
                 "set providers = cpu."
             )
-        self.inputs: tuple[str, ...] = tuple(node.name for node in self._session.get_inputs())
+        nodes = self._session.get_inputs()
+        self.inputs: tuple[str, ...] = tuple(node.name for node in nodes)
         self.outputs: tuple[str, ...] = tuple(node.name for node in self._session.get_outputs())
         self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self._options: Any = None
+        if arena and any(not isinstance(side, int) for node in nodes for side in node.shape[1:]):
+            self._options = onnxruntime.RunOptions()
+            self._options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         feed = dict(zip(self.inputs, inputs, strict=True))
-        return [np.asarray(output) for output in self._session.run(None, feed)]
+        return [np.asarray(output) for output in self._session.run(None, feed, self._options)]
 
 
 def _installed(names: Sequence[str]) -> list[str]:
