@@ -43,7 +43,7 @@ def receive(line: socket.socket) -> tuple[dict[str, Any], int | None]:
     file = files[0] if files else None
     try:
         message = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         message = None
     if isinstance(message, dict):
         return message, file
