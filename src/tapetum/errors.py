@@ -9,6 +9,7 @@ TapetumError
 │   ├── QuotaExceeded         8   more than the caller's quota; says when to try again
 │   ├── Unauthenticated       16  no credentials, or none that are believed
 │   ├── CallerUnknown         14  the keys that tokens are checked against cannot be had now
+│   ├── ServerUnavailable     14  no worker can be had now, or the server is shutting down
 │   └── ServerFailed          13  a fault of ours; the log has the rest
 ├── ImageError                one image's answer: responses[i].error, the batch goes on
 │   ├── BadImage              3   bytes that are no readable picture
@@ -133,6 +134,10 @@ class QuotaExceeded(AccessRefused):
 
 
 class CallerUnknown(RequestError):
+    code = code_pb2.UNAVAILABLE
+
+
+class ServerUnavailable(RequestError):
     code = code_pb2.UNAVAILABLE
 
 

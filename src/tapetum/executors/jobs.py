@@ -76,6 +76,16 @@ class CallJob:
 
     seat = "call"
 
+    def parts(self) -> list[CallJob]:
+        """A call for each image; a file of pages is one. Their responses one after the other are
+        the response of the whole."""
+        if self.kind == "file":
+            return [self]
+        requests = messages.BatchAnnotateImagesRequest.FromString(self.request).requests
+        if len(requests) < 2:
+            return [self]
+        return [CallJob("images", _one_image(request), self.context) for request in requests]
+
     def run(self, annotator: Annotator, control: Control) -> bytes:
         """The serialized response."""
         answer = annotator.annotate if self.kind == "images" else annotator.annotate_file

@@ -13,6 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 
+from tapetum.executors.calls import Calls
+from tapetum.executors.jobs import CallJob
 from tapetum.pipeline.annotator import Annotator
 from tapetum.signals.context import NO_CONTEXT, RequestContext
 from tapetum.tasks.control import Control
@@ -35,7 +37,7 @@ class LocalExecutor:
         self._tasks = ThreadPoolExecutor(
             workers, thread_name_prefix="task", initializer=_be_nice, initargs=(niceness,)
         )
-        self._calls = ThreadPoolExecutor(workers, thread_name_prefix="call")
+        self._calls = Calls(lambda job, control: job.run(annotator, control), workers)
 
     @property
     def slots(self) -> int:
@@ -45,17 +47,18 @@ class LocalExecutor:
         return self._tasks.submit(self._annotator.run, task, control)
 
     def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
-        return self._calls.submit(self._annotator.annotate, requests, context)
+        return self._calls.submit(CallJob("images", requests, context))
 
     def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
-        return self._calls.submit(self._annotator.annotate_file, request, context)
+        return self._calls.submit(CallJob("file", request, context))
 
     def abandon(self) -> None:
         """Nothing: a thread cannot be stopped from outside."""
 
     def close(self) -> None:
+        self._calls.close()
         self._tasks.shutdown()
-        self._calls.shutdown(cancel_futures=True)
+        self._calls.join()
 
 
 def _be_nice(niceness: int) -> None:

@@ -19,11 +19,12 @@ from typing import Any, TypeAlias
 from tapetum.errors import LeaseLost, ServerFailed, TaskStopped
 from tapetum.executors import faults
 from tapetum.executors.blame import Cause, Record
+from tapetum.executors.calls import Calls
 from tapetum.executors.jobs import CallJob, Job, TaskJob, answer_of
 from tapetum.executors.nursery import Config
 from tapetum.executors.workers import TICK, Begun, Died, Heard, Worker, Workers
 from tapetum.signals.context import NO_CONTEXT, RequestContext
-from tapetum.tasks.control import Control, Uncontrolled
+from tapetum.tasks.control import Control
 from tapetum.tasks.plan import Shard, Task
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ class ProcessExecutor:
         self._image_seconds = image_seconds
         self._workers = Workers(config, workers)
         self._tasks = ThreadPoolExecutor(workers, thread_name_prefix="task")
-        self._calls = ThreadPoolExecutor(workers, thread_name_prefix="call")
+        self._calls = Calls(self._run, workers)
 
     @property
     def slots(self) -> int:
@@ -174,10 +175,10 @@ class ProcessExecutor:
         return self._tasks.submit(work)
 
     def annotate(self, requests: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
-        return self._call(CallJob("images", requests, context))
+        return self._calls.submit(CallJob("images", requests, context))
 
     def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
-        return self._call(CallJob("file", request, context))
+        return self._calls.submit(CallJob("file", request, context))
 
     def abandon(self) -> None:
         """Kill the workers that have something in hand; their tasks are given back."""
@@ -186,13 +187,10 @@ class ProcessExecutor:
 
     def close(self) -> None:
         self._tasks.shutdown(wait=False, cancel_futures=True)
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
         self._workers.close()
         self._tasks.shutdown()
-        self._calls.shutdown()
-
-    def _call(self, job: CallJob) -> Future[bytes]:
-        return self._calls.submit(self._run, job, Uncontrolled())
+        self._calls.join()
 
     def _run(self, job: Job, control: Control) -> bytes:
         """The answer of ``job``, however many workers it takes."""

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
-from tapetum.errors import LeaseLost, OperationError, StoreUnavailable, TapetumError, TaskStopped
+from tapetum.errors import (
+    LeaseLost,
+    OperationError,
+    ServerUnavailable,
+    StoreUnavailable,
+    TapetumError,
+    TaskStopped,
+)
 from tapetum.executors import Executor
 from tapetum.ledger import SECOND, Claim, Ledger
 from tapetum.tasks.lease import Lease
@@ -27,6 +34,8 @@ MAX_STRIKES = 8
 IDLE_POLL = 1.0
 #: Seconds before a task that failed is tried again, times its strikes.
 RETRY_WAIT = 2.0
+#: Seconds before a task is tried again for which no worker could be had.
+NO_WORKER_WAIT = 5.0
 #: Seconds that an executor has to give back what was taken from it; a lease that is not given
 #: back runs out by itself.
 ABANDON_WAIT = 3.0
@@ -207,6 +216,9 @@ class Dispatcher:
         elif isinstance(error, OperationError):
             log.error("operation failed: %s: %s (%s)", where, error, error.__cause__)
             self._ledger.fail(claim, error.code, error.message)
+        elif isinstance(error, ServerUnavailable):  # which says nothing of the task
+            log.warning("task given back: %s: %s", where, error)
+            self._ledger.release(claim, wait=NO_WORKER_WAIT)
         elif claim.strikes >= MAX_STRIKES:
             log.error("operation given up: %s", where, exc_info=error)
             self._ledger.fail(claim, *_last_word(error))

@@ -1,0 +1,161 @@
+"""Workers come back, whatever happens to them or to their nursery, and none is left over."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from worker_toys import RED, Listening, expected, requests, task
+
+from tapetum.errors import LeaseLost, ServerUnavailable, SettingsError
+from tapetum.executors.nursery import Config
+from tapetum.executors.process import ProcessExecutor
+from tapetum.vision import messages
+
+PATIENCE = 120
+GREY = (9, 9, 9)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.01)
+
+
+def is_answered(executor: ProcessExecutor) -> bool:
+    blob = executor.annotate(requests([GREY]).SerializeToString()).result(PATIENCE)
+    [answer] = messages.BatchAnnotateImagesResponse.FromString(blob).responses
+    return (
+        answer.label_annotations[0].description
+        == expected(GREY)["labelAnnotations"][0]["description"]
+    )
+
+
+def nurseries() -> list[psutil.Process]:
+    mine = []
+    for process in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if "tapetum.executors.nursery" in process.cmdline():
+                mine.append(process)
+    return mine
+
+
+@contextmanager
+def no_file_to_be_had() -> Iterator[None]:
+    """No further file, socket or pipe can be opened in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The lowest limit there can be: what is open stays so.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_nursery_that_is_killed_while_it_begins_is_replaced_too(make_executor):
+    executor = make_executor(workers=1)
+    assert is_answered(executor)
+    killed: set[int] = set()
+    for _ in range(3):
+        wait_for(lambda: [n for n in nurseries() if n.pid not in killed])
+        for nursery in nurseries():
+            killed.add(nursery.pid)
+            nursery.kill()
+    wait_for(lambda: executor.pids[:1] and executor.pids[0] not in killed)
+    assert is_answered(executor)
+
+
+def test_workers_that_die_while_no_file_can_be_opened_are_replaced_later(make_executor):
+    executor = make_executor(workers=2)
+    assert is_answered(executor)
+    _, *workers = executor.pids
+    with no_file_to_be_had():
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: len(executor.pids) == 1)
+    assert is_answered(executor)
+
+
+def test_a_nursery_that_dies_while_no_file_can_be_opened_is_replaced_later(make_executor):
+    executor = make_executor(workers=1)
+    assert is_answered(executor)
+    first, *_ = executor.pids
+    with no_file_to_be_had():
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: executor._workers._fault)
+        with pytest.raises(ServerUnavailable, match="cannot begin"):
+            executor.annotate(b"").result(PATIENCE)
+    wait_for(lambda: executor.pids[:1] not in ([], [first]))
+    assert is_answered(executor)
+
+
+def test_a_worker_for_one_image_is_not_left_over_when_nobody_wants_it(make_executor):
+    executor = make_executor(workers=1)
+
+    class Fickle(Listening):
+        """Wants the work no more once there is a worker for one image."""
+
+        def check(self) -> None:
+            if len(executor.pids) > 2:
+                raise LeaseLost("cancelled")
+
+    with pytest.raises(LeaseLost):
+        executor.submit(task([RED]), Fickle()).result(PATIENCE)
+    wait_for(lambda: len(executor.pids) == 2)
+    assert is_answered(executor)
+
+
+def test_executors_that_are_closed_while_a_nursery_begins_leave_nothing(folder: Path):
+    executor = ProcessExecutor(
+        Config("worker_toys:ToyWorkshop", (folder,), log_level="error"), 1, 60
+    )
+    first, *_ = executor.pids
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: [nursery for nursery in nurseries() if nursery.pid != first])
+    executor.close()
+    wait_for(lambda: not nurseries())
+    with pytest.raises(ServerUnavailable, match="shutting down"):
+        executor.annotate(b"").result(PATIENCE)
+
+
+def test_a_fault_that_passes_is_got_over(make_executor, folder: Path, monkeypatch):
+    executor = make_executor(workers=1)
+    executor._workers._config = Config("worker_toys:broken")
+    os.kill(executor.pids[0], signal.SIGKILL)
+    wait_for(lambda: isinstance(executor._workers._fault, SettingsError))
+    with pytest.raises(ServerUnavailable, match="no toys today"):
+        executor.annotate(b"").result(PATIENCE)
+    executor._workers._config = Config("worker_toys:ToyWorkshop", (folder,), log_level="error")
+    wait_for(lambda: executor.pids)
+    assert is_answered(executor)
+
+
+def test_a_nursery_that_does_not_listen_stops_nobody(make_executor):
+    """It is stopped, and its socket full: who wants something of it does not wait."""
+    executor = make_executor(workers=1)
+    nursery = psutil.Process(executor.pids[0])
+    nursery.suspend()
+    try:
+        [worker] = executor._workers._workers.values()
+        done = threading.Event()
+
+        def ask() -> None:
+            for _ in range(2000):
+                executor._workers.kill(worker, None)
+            done.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        assert done.wait(PATIENCE)
+    finally:
+        nursery.resume()
+    wait_for(lambda: worker.gone)
+    assert is_answered(executor)
