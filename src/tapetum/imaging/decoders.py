@@ -49,6 +49,9 @@ PICTURE_SECONDS, PAGE_SECONDS = 10, 30
 #: Seconds by the clock that a child may be silent: it has less of processor time, and the machine
 #: may be busy.
 PATIENCE = 120.0
+#: Seconds by the clock for a child to be there, and for its zygote if that has to begin first; well
+#: below what an image has, for it is not the image's fault.
+BIRTH_SECONDS = 25.0
 #: Children in a row that a picture may end by crashing them before it is blamed, and children that
 #: somebody else may kill meanwhile.
 MOST_CRASHES, MOST_KILLS = 3, 6
@@ -114,7 +117,7 @@ class Child:
 
     def born(self) -> None:
         """Wait until it is there. Raises `Silent`."""
-        self.life.settimeout(PATIENCE)
+        self.life.settimeout(BIRTH_SECONDS)
         answer, handle = messages.receive(self.life)
         if handle is None:
             raise Silent
@@ -293,9 +296,9 @@ class Decoders:
                     ends = [theirs.fileno(), told.fileno()]
                     socket.send_fds(zygote.channel, [request], ends)
                 child.born()
-            except (OSError, Silent):
+            except (OSError, Silent) as error:
                 child.forget()
-                self._bury(zygote)
+                self._bury(zygote, is_stuck=isinstance(error.__cause__, TimeoutError))
             else:
                 return child
         raise ImageFailed("No process that decodes images can be begun: a fault of this server.")
@@ -355,12 +358,14 @@ class Decoders:
         for old in leaving:
             old.close()
 
-    def _bury(self, zygote: _Zygote) -> None:
+    def _bury(self, zygote: _Zygote, *, is_stuck: bool) -> None:
         """``zygote`` does not answer: whoever needs one next begins another."""
         with self._starting:
             if self._zygote is zygote:
                 self._zygote = None
-                log.warning("the zygote of decoders is gone; starting another")
+                log.warning("the zygote of decoders does not answer; starting another")
+                if is_stuck and zygote.process is not None:
+                    zygote.process.kill()
                 _let_go(zygote)
 
     def _after_fork(self) -> None:
