@@ -35,6 +35,7 @@ PHOTOS = TESTS.parent / "examples" / "photos"
 READY = "tapetum is ready on "
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, those of a file run one after the other: they share fixtures.
     Those of the clients write one table together."""

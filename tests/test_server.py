@@ -26,7 +26,7 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from tapetum import wiring
 
 
-def wait_for(condition, seconds: float = 60):
+def wait_for(condition, seconds: float = 300):
     until = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < until, "waited too long"
