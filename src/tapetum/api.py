@@ -87,11 +87,13 @@ class Annotator:
 
     To be closed after use, or used as a context manager. Several threads may use it at once; its
     ``workers`` are for all of them together. ``workers`` and ``settings`` are those of `annotate`.
+    It belongs to the process that made it: its threads are in no fork of that.
 
     Raises a `TapetumError` for settings or galleries that cannot be used.
     """
 
     def __init__(self, *, workers: int | None = None, settings: SettingsLike | None = None) -> None:
+        self._process = os.getpid()
         resolved = _resolved(settings, workers)
         # Imported here, because they load networks' libraries.
         from tapetum.results.reopening import Reopening  # noqa: PLC0415
@@ -119,14 +121,17 @@ class Annotator:
         crop_aspect_ratios: float | Iterable[float] = (),
     ) -> Generator[Result, None, None]:
         """Yield a `Result` for each of ``images``, in their order; see `annotate` of the package.
-        Raises `RuntimeError` when the annotator is closed."""
+        Raises `RuntimeError` when the annotator is closed, or another process's."""
         asked = asking.asking(features, max_results, language_hints, crop_aspect_ratios)
         self._check_open()
         return self._results(_pictures(images), asked)
 
     def close(self) -> None:
         """End threads and child processes, and let go of the networks. Pictures that are looked at
-        are waited for; generators that still run raise `RuntimeError`."""
+        are waited for; generators that still run raise `RuntimeError`. In a fork, which has none of
+        these, nothing is done."""
+        if not self._is_ours():
+            return
         with self._closing:
             self._is_closed = True
             self._parts.close()
@@ -152,6 +157,7 @@ class Annotator:
         has_more = True
         try:
             while has_more or coming:
+                self._check_ours()
                 while has_more and not self._is_enough(coming):
                     try:
                         picture = next(given)
@@ -168,8 +174,9 @@ class Annotator:
             if broken is not None:
                 raise broken
         finally:
-            for image in coming:
-                image.cancel()
+            if self._is_ours():
+                for image in coming:
+                    image.cancel()
 
     def _is_enough(self, coming: deque[_Coming]) -> bool:
         held = sum(image.source.weight for image in coming)
@@ -193,7 +200,17 @@ class Annotator:
         uri = image.source.uri or None
         return result_of(response, image.index, uri, image.source.size, self._reopening)
 
+    def _is_ours(self) -> bool:
+        return self._process == os.getpid()
+
+    def _check_ours(self) -> None:
+        if not self._is_ours():
+            raise RuntimeError(
+                "This annotator belongs to another process; make one in each process."
+            )
+
     def _check_open(self) -> None:
+        self._check_ours()
         if self._is_closed:
             raise RuntimeError("This annotator is closed.")
 
