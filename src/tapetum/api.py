@@ -73,12 +73,17 @@ def annotate(
     ``settings``: a settings file, or a mapping of the same shape; the environment's without.
 
     What is wrong with the call itself raises at once: `TypeError`, `ValueError`, or a
-    `TapetumError` over settings. Networks are loaded when the first result is asked for, and let go
-    of with the generator; `Annotator` keeps them.
+    `TapetumError` over settings. Networks are loaded and galleries opened when the first result is
+    asked for, which raises when they cannot be, and let go of with the generator; `Annotator` keeps
+    them.
     """
+    # Imported here, because it loads networks' libraries.
+    from tapetum import wiring  # noqa: PLC0415
+
     asked = asking.asking(features, max_results, language_hints, crop_aspect_ratios)
     given = _pictures(images)
     resolved = _resolved(settings, workers)
+    wiring.check(resolved)
     return _annotated_alone(given, asked, resolved)
 
 
@@ -254,10 +259,11 @@ def _pictures(images: Any) -> Iterator[Picture]:
 
     if given_images.is_one_picture(images):
         return iter([images])
-    if isinstance(images, Mapping) or not isinstance(images, Iterable):
+    advice = given_images.advice_about(images)  # an open file would be an iterable of lines
+    if advice or isinstance(images, Mapping) or not isinstance(images, Iterable):
         raise TypeError(
             f"images are {given_images.WANTED}, or an iterable of these, not "
-            f"{type(images).__name__}."
+            f"{type(images).__name__}.{advice}"
         )
     return iter(images)
 

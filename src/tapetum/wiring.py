@@ -105,6 +105,13 @@ def features() -> list[Feature]:
     ]
 
 
+def check(settings: Settings) -> None:
+    """What can be known of ``settings`` without networks and galleries: raises `SettingsError` for
+    packs, providers and places of galleries that there are not."""
+    packs.chosen(sessions_of(settings).manifest.packs, settings.pack)
+    places.opener(settings.gallery_place, settings.gallery_options)
+
+
 def own_galleries(settings: Settings) -> Galleries:
     """The galleries in their store, by default the data folder, which is made if need be."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 
 import pytest
 from google.cloud import vision_v1
@@ -108,6 +109,13 @@ def test_what_is_no_pictures(annotator, images):
             annotate(images, "CROP_HINTS")
 
 
+@pytest.mark.parametrize("file", [io.BytesIO(b"x\ny"), io.StringIO("x")])
+def test_an_open_file_is_no_pictures(annotator, file):
+    for annotate in (tapetum.annotate, annotator.annotate):
+        with pytest.raises(TypeError, match=r"Read it: file\.read\(\)\."):
+            annotate(file, "CROP_HINTS")
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "said"),
     [
@@ -119,6 +127,9 @@ def test_what_is_no_pictures(annotator, images):
         ({"settings": {"web_fetch": "never"}}, SettingsError, "web_fetch must be one of"),
         ({"settings": {"workers": "many"}}, SettingsError, "workers: 'many' is not a valid int"),
         ({"settings": {"buckets": {"photos": "x"}}}, SettingsError, "written like gs://photos"),
+        ({"settings": {"pack": "strong"}}, SettingsError, "No pack is named 'strong'"),
+        ({"settings": {"providers": "coreml"}}, SettingsError, "has no 'coreml'"),
+        ({"settings": {"gallery_store": "ftp://x"}}, SettingsError, "not ftp://"),
         ({"settings": 3}, TypeError, "a settings file, or a mapping"),
     ],
 )
