@@ -197,6 +197,17 @@ def test_a_pil_image_is_turned_upright_and_stays_as_it_was(annotator, made):
     assert opened.getexif()[0x0112] == 6
 
 
+@pytest.mark.parametrize(("mode", "straight"), [("La", "LA"), ("RGBa", "RGBA")])
+def test_a_pil_image_with_multiplied_alpha(annotator, photos, mode, straight):
+    image = Image.open(photos / "cat.jpg").resize((80, 60)).convert(straight)
+    image.putalpha(128)
+    multiplied = image.convert(mode)
+    pair = [multiplied, multiplied.convert(straight)]
+    first, second = annotator.annotate(pair, "IMAGE_PROPERTIES,LABEL_DETECTION")
+    assert first.error is None
+    assert first.to_dict() == second.to_dict()
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("before", [None, 1, 6])
 @pytest.mark.parametrize("after", [None, 1, 6])

@@ -127,6 +127,8 @@ def _picture(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture
     image.load()
     if view is None:  # loading turns a TIFF upright
         view = _View.of(image, side_for)
+    if image.mode == "La":  # which Pillow converts to nothing else
+        image = image.convert("LA")
     factor = max(image.size) // view.side
     if factor >= 2:
         image = _reducible(image).reduce(factor)
