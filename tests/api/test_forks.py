@@ -22,7 +22,7 @@ def forked(work: Callable[[], None]) -> int:
             signal.alarm(60)
             work()
             os._exit(0)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (shown, and the fork ends all the same)
             traceback.print_exc()
         finally:
             os._exit(1)
