@@ -55,8 +55,8 @@ def annotate(
     features: Feature | Iterable[Feature],
     *,
     max_results: int | None = None,
-    language_hints: str | Iterable[str] = (),
-    crop_aspect_ratios: float | Iterable[float] = (),
+    language_hints: str | Iterable[str] | None = None,
+    crop_aspect_ratios: float | Iterable[float] | None = None,
     workers: int | None = None,
     settings: SettingsLike | None = None,
 ) -> Generator[Result, None, None]:
@@ -122,8 +122,8 @@ class Annotator:
         features: Feature | Iterable[Feature],
         *,
         max_results: int | None = None,
-        language_hints: str | Iterable[str] = (),
-        crop_aspect_ratios: float | Iterable[float] = (),
+        language_hints: str | Iterable[str] | None = None,
+        crop_aspect_ratios: float | Iterable[float] | None = None,
     ) -> Generator[Result, None, None]:
         """Yield a `Result` for each of ``images``, in their order; see `annotate` of the package.
         Raises `RuntimeError` when the annotator is closed, or another process's."""
