@@ -100,6 +100,7 @@ def test_no_pictures_no_results(annotator, empty):
         ("", 3, "The path is empty"),
         ("  ", 3, "The path is empty"),
         ("a\0b.jpg", 3, "is not a path"),
+        ("a\nb.jpg", 3, "'a\\nb.jpg': the file name has a control character: rename the file."),
         (os.fsdecode(b"\xff.jpg"), 3, "not UTF-8; rename the file"),
         (b"\xff.jpg", 3, "Bad image data"),
         (b"", 3, "There are no bytes"),
