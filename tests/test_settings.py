@@ -283,6 +283,13 @@ def test_a_file_that_is_not_toml(tmp_path, content):
         resolve({}, {}, path)
 
 
+def test_fetching_is_off_however_that_is_written(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("web_fetch = false")
+    assert resolve({}, {}, file).web_fetch == "off"
+    assert resolve({}, {}, given={"web_fetch": False}).web_fetch == "off"
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(SettingsError, match=r"no\.toml cannot be read"):
         resolve({}, {}, tmp_path / "no.toml")

@@ -55,8 +55,8 @@ def annotate(
     features: Feature | Iterable[Feature],
     *,
     max_results: int | None = None,
-    language_hints: str | Iterable[str] = (),
-    crop_aspect_ratios: float | Iterable[float] = (),
+    language_hints: str | Iterable[str] | None = None,
+    crop_aspect_ratios: float | Iterable[float] | None = None,
     workers: int | None = None,
     settings: SettingsLike | None = None,
 ) -> Generator[Result, None, None]:
@@ -73,12 +73,17 @@ def annotate(
     ``settings``: a settings file, or a mapping of the same shape; the environment's without.
 
     What is wrong with the call itself raises at once: `TypeError`, `ValueError`, or a
-    `TapetumError` over settings. Networks are loaded when the first result is asked for, and let go
-    of with the generator; `Annotator` keeps them.
+    `TapetumError` over settings. Networks are loaded and galleries opened when the first result is
+    asked for, which raises when they cannot be, and let go of with the generator; `Annotator` keeps
+    them.
     """
+    # Imported here, because it loads networks' libraries.
+    from tapetum import wiring  # noqa: PLC0415
+
     asked = asking.asking(features, max_results, language_hints, crop_aspect_ratios)
     given = _pictures(images)
     resolved = _resolved(settings, workers)
+    wiring.check(resolved)
     return _annotated_alone(given, asked, resolved)
 
 
@@ -87,11 +92,13 @@ class Annotator:
 
     To be closed after use, or used as a context manager. Several threads may use it at once; its
     ``workers`` are for all of them together. ``workers`` and ``settings`` are those of `annotate`.
+    It belongs to the process that made it: its threads are in no fork of that.
 
     Raises a `TapetumError` for settings or galleries that cannot be used.
     """
 
     def __init__(self, *, workers: int | None = None, settings: SettingsLike | None = None) -> None:
+        self._process = os.getpid()
         resolved = _resolved(settings, workers)
         # Imported here, because they load networks' libraries.
         from tapetum.results.reopening import Reopening  # noqa: PLC0415
@@ -115,18 +122,21 @@ class Annotator:
         features: Feature | Iterable[Feature],
         *,
         max_results: int | None = None,
-        language_hints: str | Iterable[str] = (),
-        crop_aspect_ratios: float | Iterable[float] = (),
+        language_hints: str | Iterable[str] | None = None,
+        crop_aspect_ratios: float | Iterable[float] | None = None,
     ) -> Generator[Result, None, None]:
         """Yield a `Result` for each of ``images``, in their order; see `annotate` of the package.
-        Raises `RuntimeError` when the annotator is closed."""
+        Raises `RuntimeError` when the annotator is closed, or another process's."""
         asked = asking.asking(features, max_results, language_hints, crop_aspect_ratios)
         self._check_open()
         return self._results(_pictures(images), asked)
 
     def close(self) -> None:
         """End threads and child processes, and let go of the networks. Pictures that are looked at
-        are waited for; generators that still run raise `RuntimeError`."""
+        are waited for; generators that still run raise `RuntimeError`. In a fork, which has none of
+        these, nothing is done."""
+        if not self._is_ours():
+            return
         with self._closing:
             self._is_closed = True
             self._parts.close()
@@ -152,6 +162,7 @@ class Annotator:
         has_more = True
         try:
             while has_more or coming:
+                self._check_ours()
                 while has_more and not self._is_enough(coming):
                     try:
                         picture = next(given)
@@ -168,8 +179,9 @@ class Annotator:
             if broken is not None:
                 raise broken
         finally:
-            for image in coming:
-                image.cancel()
+            if self._is_ours():
+                for image in coming:
+                    image.cancel()
 
     def _is_enough(self, coming: deque[_Coming]) -> bool:
         held = sum(image.source.weight for image in coming)
@@ -193,7 +205,17 @@ class Annotator:
         uri = image.source.uri or None
         return result_of(response, image.index, uri, image.source.size, self._reopening)
 
+    def _is_ours(self) -> bool:
+        return self._process == os.getpid()
+
+    def _check_ours(self) -> None:
+        if not self._is_ours():
+            raise RuntimeError(
+                "This annotator belongs to another process; make one in each process."
+            )
+
     def _check_open(self) -> None:
+        self._check_ours()
         if self._is_closed:
             raise RuntimeError("This annotator is closed.")
 
@@ -237,10 +259,11 @@ def _pictures(images: Any) -> Iterator[Picture]:
 
     if given_images.is_one_picture(images):
         return iter([images])
-    if isinstance(images, Mapping) or not isinstance(images, Iterable):
+    advice = given_images.advice_about(images)  # an open file would be an iterable of lines
+    if advice or isinstance(images, Mapping) or not isinstance(images, Iterable):
         raise TypeError(
             f"images are {given_images.WANTED}, or an iterable of these, not "
-            f"{type(images).__name__}."
+            f"{type(images).__name__}.{advice}"
         )
     return iter(images)
 

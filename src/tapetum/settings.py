@@ -299,7 +299,9 @@ def _from_document(
             raise SettingsError(
                 f"{where}: no setting is named {name!r}; there are {', '.join(table)}."
             )
-        values[name] = _cast(table[name][0], value, f"{where}: {name}")
+        # What is off may be written so, also where there is more than on and off.
+        said = "off" if name == "web_fetch" and value is False else value
+        values[name] = _cast(table[name][0], said, f"{where}: {name}")
         _check(name, values[name], f"{where}: {name}")
     return values
 

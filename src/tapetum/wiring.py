@@ -3,6 +3,7 @@ them. `tapetum.engine` wires the server, which needs none of these."""
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -102,6 +103,13 @@ def features() -> list[Feature]:
         TextDetection(identify),
         WebDetection(),
     ]
+
+
+def check(settings: Settings) -> None:
+    """What can be known of ``settings`` without networks and galleries: raises `SettingsError` for
+    packs, providers and places of galleries that there are not."""
+    packs.chosen(sessions_of(settings).manifest.packs, settings.pack)
+    places.opener(settings.gallery_place, settings.gallery_options)
 
 
 def own_galleries(settings: Settings) -> Galleries:
@@ -224,7 +232,9 @@ def workshop(settings: Settings, local_files: bool, types: Collection[int] = ())
     """What a nursery prepares, ready for the feature ``types``, for all if none are named."""
     cv2.setNumThreads(1)  # the workers already fill the cores
     types = types or [feature.type for feature in features()]
-    made = Workshop(settings, local_files=local_files, preload=types)
+    decoders = Decoders(shares_with_forks=True)
+    atexit.register(decoders.close)
+    made = Workshop(settings, local_files=local_files, preload=types, decoders=decoders)
     if not local_files:
         _say_what_is_lacking(made.decoders)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import io
 import os
 import re
 import shutil
@@ -99,6 +100,7 @@ def test_no_pictures_no_results(annotator, empty):
         ("", 3, "The path is empty"),
         ("  ", 3, "The path is empty"),
         ("a\0b.jpg", 3, "is not a path"),
+        ("a\nb.jpg", 3, "'a\\nb.jpg': the file name has a control character: rename the file."),
         (os.fsdecode(b"\xff.jpg"), 3, "not UTF-8; rename the file"),
         (b"\xff.jpg", 3, "Bad image data"),
         (b"", 3, "There are no bytes"),
@@ -194,6 +196,36 @@ def test_a_pil_image_is_turned_upright_and_stays_as_it_was(annotator, made):
     assert result.size == (20, 40)
     assert opened.size == (40, 20)
     assert opened.getexif()[0x0112] == 6
+
+
+@pytest.mark.parametrize(("mode", "straight"), [("La", "LA"), ("RGBa", "RGBA")])
+def test_a_pil_image_with_multiplied_alpha(annotator, photos, mode, straight):
+    image = Image.open(photos / "cat.jpg").resize((80, 60)).convert(straight)
+    image.putalpha(128)
+    multiplied = image.convert(mode)
+    pair = [multiplied, multiplied.convert(straight)]
+    first, second = annotator.annotate(pair, "IMAGE_PROPERTIES,LABEL_DETECTION")
+    assert first.error is None
+    assert first.to_dict() == second.to_dict()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("before", [None, 1, 6])
+@pytest.mark.parametrize("after", [None, 1, 6])
+def test_a_pil_image_is_turned_as_the_program_says(annotator, made, kind, before, after):
+    file = io.BytesIO()
+    exif = Image.Exif()
+    if before:
+        exif[0x0112] = before
+    Image.fromarray(made.array(10)).resize((40, 20)).save(file, kind, exif=exif)
+    image = Image.open(file)
+    image.load()  # which turns a TIFF
+    wide, high = image.size
+    image.getexif().pop(0x0112, None)
+    if after:
+        image.getexif()[0x0112] = after
+    [result] = annotator.annotate(image, PROPERTIES)
+    assert result.size == ((high, wide) if after == 6 else (wide, high))
 
 
 def test_a_pil_image_that_breaks_is_an_error(annotator, photos):

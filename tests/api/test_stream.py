@@ -52,10 +52,12 @@ def test_large_pictures_are_not_taken_ahead(annotator, made, monkeypatch):
 
 def test_a_slow_source_holds_back_no_result_that_is_there(made):
     with tapetum.Annotator(workers=1) as annotator:
-        waited = []
+        waited, asked_again = [], threading.Event()
+        annotator._workers.submit(asked_again.wait)  # keeps the worker off the first picture
 
         def pictures():
             yield made.array(1)
+            asked_again.set()
             # With one worker, the answer to this comes after the one above.
             waited.extend(annotator.annotate(made.array(2), PROPERTIES))
             yield made.array(3)

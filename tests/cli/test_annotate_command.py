@@ -262,7 +262,9 @@ def test_a_bad_image_is_counted_and_the_rest_is_done(run, put, results):
         (["ftp://host/", *COLOURS, "--output", "out"], "not set up for ftp://"),
         (["a.jpg", *COLOURS, "--output", "gs://none/"], "final output to: gs://none/"),
         (["a.jpg", *COLOURS, "--output", "gs://"], "Error writing final output to: gs://"),
-        (["a.jpg", *COLOURS, "--output", "a.jpg/below"], "output to: a.jpg/below/"),
+        (["a.jpg", *COLOURS, "--output", "a.jpg"], "output to: a.jpg/: File exists."),
+        (["a.jpg", *COLOURS, "--output", "a.jpg/below"], "a.jpg/below/: Not a directory."),
+        (["a.jpg", *COLOURS, "--output", "file:///proc/no/p"], "/proc/no/p: No such file"),
         (["a.jpg", *COLOURS, "--output", "out", "--settings", "no.toml"], "no.toml"),
         (["a.jpg", *COLOURS, "--output", "out", "--web-fetch", "all"], "--web-fetch must be one"),
     ],
@@ -284,7 +286,8 @@ def test_an_output_that_cannot_be_written_ends_a_process_plainly(run_process, pu
     ran = run_process("annotate", "a.jpg", *COLOURS, "--output", "/proc/no/such")
     assert ran.code == ExitCode.FAILED
     last = ran.err.splitlines()[-1]
-    assert last == "tapetum: Error writing final output to: /proc/no/such/"
+    reason = "/proc/no/such/: No such file or directory."
+    assert last == f"tapetum: Error writing final output to: {reason}"
     assert "Traceback" not in ran.err
 
 
@@ -308,6 +311,7 @@ def test_a_file_name_that_is_no_text(run, put):
         ([*COLOURS, "--output", ""], "--output: it is empty"),
         (["--features", "CAT_DETECTION", "--output", "out"], "CAT_DETECTION: there are FACE_"),
         (["--features", "TYPE_UNSPECIFIED", "--output", "out"], "TYPE_UNSPECIFIED: there are"),
+        (["--features", "PRODUCT_SEARCH", "--output", "out"], "PRODUCT_SEARCH: there are"),
         (["--features", ",", "--output", "out"], "',': there are"),
         ([*COLOURS, "--output", "out", "--batch-size", "101"], "101 is not 1 to 100"),
         ([*COLOURS, "--output", "out", "--batch-size", "x"], "'x' is not a number"),

@@ -17,7 +17,10 @@ def test_a_whole_installation_is_well_and_nothing_is_made(run, tmp_path):
     assert ran.code == ExitCode.OK
     lines = ran.out.splitlines()
     assert not [line for line in lines if line.startswith("wrong")]
-    for part in ("Tapetum", "weights:", "networks run on cpu", "the data folder data", "seccomp"):
+    for part in (
+        "Tapetum", "weights:", "networks run on cpu", "packs: embedded", "the data folder data",
+        "seccomp",
+    ):  # fmt: skip
         assert [line for line in lines if part in line], part
     assert not (tmp_path / "data").exists()
 
@@ -44,6 +47,12 @@ def test_a_provider_that_is_not_installed_is_named(run):
     ran = run("doctor", "--providers", "coreml")
     assert ran.code == ExitCode.FAILED
     assert "wrong    networks run on coreml: " in ran.out
+
+
+def test_a_pack_that_is_not_there_is_named(run):
+    ran = run("doctor", "--pack", "strong")
+    assert ran.code == ExitCode.FAILED
+    assert "wrong    packs: strong: No pack is named 'strong'" in ran.out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

@@ -188,13 +188,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_fork_goes_on_with_children_of_its_own(photo: bytes):
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_fork_goes_on_with_children_of_its_own(shares: bool):
     """As workers do: they are forked from a process that has the zygote already."""
     program = (
         "import os, sys\n"
         "from tapetum.imaging.decoders import Decoders\n"
         "content = open(sys.argv[1], 'rb').read()\n"
-        "decoders = Decoders()\n"
+        f"decoders = Decoders(shares_with_forks={shares})\n"
         "decoders.decode(content, lambda *_: 64)\n"
         "pid = os.fork()\n"
         "for _ in range(3):\n"
@@ -206,3 +207,21 @@ def test_a_fork_goes_on_with_children_of_its_own(photo: bytes):
     )
     path = Path(__file__).parents[2] / "examples" / "photos" / "cat.jpg"
     subprocess.run([sys.executable, "-c", program, str(path)], timeout=120, check=True)
+
+
+def test_a_fork_that_lives_on_keeps_no_zygote_of_its_parent(photo: bytes):
+    with closing(Decoders()) as made:
+        made.decode(photo, lambda *_: 64)
+        zygote = made._zygote
+        pid = os.fork()
+        if not pid:
+            time.sleep(60)
+            os._exit(0)
+        try:
+            made.close()
+            assert zygote is not None
+            assert zygote.process is not None
+            assert zygote.process.poll() == 0
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

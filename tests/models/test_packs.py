@@ -66,6 +66,7 @@ def toy_module(monkeypatch: pytest.MonkeyPatch) -> None:
     """`ToyDetector`, importable by the name in the row."""
     module = ModuleType("toy_of_the_test")
     module.ToyDetector = ToyDetector  # type: ignore[attr-defined]
+    module.Idle = Idle  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "toy_of_the_test", module)
 
 
@@ -186,6 +187,56 @@ def test_a_choice_that_cannot_be_is_a_helpful_error(rows, choice, message):
 def test_a_row_that_names_no_maker_of_its_signal(detector, message):
     with pytest.raises(ModelError, match=message):
         packs.made(row("toy", "Objects", detector), Sessions(Manifest.packaged()))
+
+
+class Idle:
+    """Is no detector."""
+
+    signal = Objects
+
+
+LABELS = "tapetum.detectors.labels:LabelDetector"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"vocabulary": "no_such_package:a.json"}, "in no package: No module"),
+        ({"vocabulary": "tapetum.detectors:tables/none.json"}, "tables/none.json is no file"),
+        ({"calibration": {"temperature": 1.0}}, "does not take .*TypeError: .*vocabulary"),
+        ({"vocabulary": "tapetum.detectors:tables/imagenet1k.json"}, "TypeError: .*calibration"),
+        (
+            {
+                "vocabulary": "tapetum.detectors:tables/imagenet1k.json",
+                "calibration": {"a": 1.0},
+            },
+            "KeyError: 'temperature'",
+        ),
+        ({"detector": "toy_of_the_test:Idle", "signal": "Objects"}, "no max_side and no detect"),
+        ({"dimensions": 3}, "of no weights"),
+    ],
+)
+def test_a_row_that_gives_its_detector_the_wrong_things(given, message):
+    wrong = PackRow(**{"name": "toy", "signal": "Labels", "detector": LABELS} | given)
+    with pytest.raises(ModelError, match=message) as caught:
+        packs.made(wrong, Sessions(Manifest.packaged()))
+    assert "toy" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[pack", "The manifest is not TOML: "),
+        ("[pack]", r"are written \[\[pack\]\]"),
+        (TOY + "vocab = 'a:b'", r"Row 1 of \[\[pack\]\] .*\(toy Objects\) has 'vocab'"),
+        (TOY + "weights = 'a'", r"\(toy Objects\): weights is no list: 'a'"),
+        ("[[pack]]\nname = 'toy'", r"\(toy\) has no signal"),
+        ("[[weight]]\nname = 'net'", r"Row 1 of \[\[weight\]\] .*\(net\) has no purpose"),
+    ],
+)
+def test_a_manifest_that_is_none_names_the_row(text, message):
+    with pytest.raises(ModelError, match=message):
+        Manifest.of_text(text)
 
 
 def test_a_row_with_weights_that_are_not_there():

@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,7 +28,9 @@ import pytest
 from tapetum.stores import Store
 from tapetum.stores.cloud import CloudStore
 from tapetum.stores.local import LocalStore
-from tapetum.stores.memory import MemoryStore
+
+sys.path.insert(0, str(Path(__file__).parent))
+from memory_store import MemoryStore
 
 AZURITE = Path(__file__).parents[2] / ".azurite" / "node_modules" / ".bin" / "azurite-blob"
 MISSING = "no-such-bucket"

@@ -183,7 +183,16 @@ def test_files_of_this_machine(
 
 
 @pytest.mark.parametrize(
-    "uri", ["file://cat.jpg", "file://host/cat.jpg", "file://", "file:///a%00b", "a\0b", "/"]
+    "uri",
+    [
+        "file://cat.jpg",
+        "file://host/cat.jpg",
+        "file://",
+        "file:///a%00b",
+        "file:///a%0Ab",
+        "a\0b",
+        "/",
+    ],
 )
 def test_files_that_cannot_be(buckets: Path, uri: str) -> None:
     with pytest.raises(InvalidObjectName):

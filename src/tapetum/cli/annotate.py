@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
 from rich.progress import (
@@ -30,6 +33,7 @@ from tapetum.engine import Engine
 from tapetum.errors import BrokenFile, FileNotReadable, SettingsError, TapetumError
 from tapetum.ledger import OperationRecord
 from tapetum.observe.log import configure_logging
+from tapetum.results.asking import NUMBERS
 from tapetum.stores.router import scheme_of
 from tapetum.stores.wiring import stores_of
 from tapetum.vision import limits, messages
@@ -95,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
     first = next(uris, None)
     if first is None:
         raise SettingsError("No images found in what was given.")
+    _check_output(options.output)
     console = Console(stderr=True)
     log_level = settings.log_level if options.log_level else "warning"
     engine = Engine.of_command_line(settings, log_level, options.features)
@@ -258,6 +263,21 @@ def _prefix(output: str) -> str:
     return output if scheme_of(output) or output.endswith("/") else f"{output}/"
 
 
+def _check_output(output: str) -> None:
+    """Make the folder of results, if it is one of this machine, before any image is looked at."""
+    if scheme_of(output) not in ("", "file"):
+        return
+    path = unquote(urlsplit(output).path) if scheme_of(output) else _prefix(output)
+    folder = Path(path).absolute() if path.endswith("/") else Path(path).absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK | os.X_OK) else "Permission denied"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise SettingsError(f"Error writing final output to: {_prefix(output)}: {reason}.")
+
+
 def _below(uri: str) -> str:
     """``uri`` as the path of a folder below another."""
     path = uri[len(scheme_of(uri)) + 3 :] if scheme_of(uri) else uri
@@ -271,14 +291,13 @@ def _output(text: str) -> str:
 
 
 def _features(text: str) -> list[int]:
-    known = {name: number for name, number in messages.Feature.Type.items() if number}
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in NUMBERS]
     if unknown or not names:
         raise argparse.ArgumentTypeError(
-            f"{', '.join(unknown) or repr(text)}: there are {', '.join(known)}"
+            f"{', '.join(unknown) or repr(text)}: there are {', '.join(NUMBERS)}"
         )
-    return [known[name] for name in names]
+    return [NUMBERS[name] for name in names]
 
 
 def _number(low: int, high: int) -> Any:

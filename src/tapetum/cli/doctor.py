@@ -18,6 +18,7 @@ from tapetum.cli import ExitCode
 from tapetum.cli.flags import add_settings, settings_of
 from tapetum.errors import TapetumError
 from tapetum.imaging.decoders import Decoders
+from tapetum.models import packs
 from tapetum.models.manifest import Manifest
 from tapetum.models.session import Sessions
 from tapetum.settings import Settings
@@ -46,7 +47,7 @@ def add_to(commands: Any) -> None:
         "doctor",
         help="look whether everything is there",
         description="Look at this machine with the eyes of a server: the weights, where networks "
-        "run, the data folder, and what decoders are locked in with.",
+        "run, the packs, the data folder, and what decoders are locked in with.",
         epilog="exit codes: 0 all that is needed is there; 1 something is not",
     )
     add_settings(parser, _SETTINGS)
@@ -72,6 +73,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     )
     yield _weights()
     yield _networks(settings)
+    yield _packs(settings)
     yield _data(settings.data_dir)
     yield from _jail()
 
@@ -92,6 +94,16 @@ def _networks(settings: Settings) -> Finding:
         manifest = Manifest.packaged()
         sessions = Sessions(manifest, settings.provider_list, precision=settings.precision)
         sessions.load(next(w.name for w in manifest if w.file.endswith(".onnx")))
+    except TapetumError as error:
+        return Finding(subject, is_well=False, advice=error.message)
+    return Finding(subject)
+
+
+def _packs(settings: Settings) -> Finding:
+    """What the rows name is imported and made; no network is loaded for it."""
+    subject = f"packs: {settings.pack}"
+    try:
+        packs.makers(Sessions(Manifest.packaged()), settings.pack)
     except TapetumError as error:
         return Finding(subject, is_well=False, advice=error.message)
     return Finding(subject)

@@ -248,10 +248,13 @@ class _Idle:
 class Decoders:
     """Children by owner, begun when they are needed. Used from many threads.
 
-    After a fork both processes may use it: they share the zygote, and no child.
+    After a fork both processes may use it, with children of their own. ``shares_with_forks``: the
+    forks use one zygote, which ends with the last of them; else each begins its own, and `close`
+    waits for no fork that lives on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shares_with_forks: bool = False) -> None:
+        self._shares_with_forks = shares_with_forks
         self._starting = threading.Lock()
         self._zygote: _Zygote | None = None
         self._idle = _Idle()
@@ -375,6 +378,9 @@ class Decoders:
         self._idle = _Idle()
         if self._zygote is not None:
             self._zygote.process = None  # the parent's to wait for
+            if not self._shares_with_forks:
+                self._zygote.channel.close()
+                self._zygote = None
 
 
 @functools.cache

@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "ICO")
 #: Samples that are stretched together.
 _BAND = 4_000_000
-_ORIENTATION_TAG = 0x0112
+#: Where EXIF says how an image is turned.
+ORIENTATION_TAG = 0x0112
 #: What Pillow imports when some picture first needs it, and Python for texts beside pixels: where
 #: no file can be opened any more, it must be there before.
 _NEEDED_LATE = ("ImageCms", "ImageColor", "ImageFile", "ImageFilter", "ImagePalette")
@@ -126,6 +127,8 @@ def _picture(image: Image.Image, side_for: Callable[[int, int], int]) -> Picture
     image.load()
     if view is None:  # loading turns a TIFF upright
         view = _View.of(image, side_for)
+    if image.mode == "La":  # which Pillow converts to nothing else
+        image = image.convert("LA")
     factor = max(image.size) // view.side
     if factor >= 2:
         image = _reducible(image).reduce(factor)
@@ -144,7 +147,7 @@ class _View:
 
     @classmethod
     def of(cls, image: Image.Image, side_for: Callable[[int, int], int]) -> _View:
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         return cls(width, height, orientation, max(1, side_for(width, height)))
 
@@ -153,10 +156,10 @@ def _too_large() -> ImageTooLarge:
     return ImageTooLarge("Image too large. Please limit to 75 megapixels.")
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 when there is none or the EXIF block is broken."""
     try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        value = image.getexif().get(ORIENTATION_TAG, 1)
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -14,11 +14,13 @@ from tapetum.imaging import decoding
 from tapetum.imaging.picture import Picture
 from tapetum.vision.limits import MAX_PIXELS
 
+#: Where Pillow looks for an orientation: what the file said, not what the program made of it.
+_OF_THE_FILE = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 _SHAPES = "H×W, H×W×1, H×W×3 (RGB) or H×W×4 (RGBA)"
 
 
 def copied(held: Image.Image | NDArray[Any]) -> Image.Image:
-    """A copy of a PIL image, loaded, or of an array, as an image.
+    """A copy of a PIL image, loaded, or of an array, as an image. Turned as the program has it.
 
     Raises `InvalidImageParameter` for an array that is no picture, `BadImage` for a PIL image that
     cannot be loaded, `ImageTooLarge` above 75 megapixels.
@@ -26,7 +28,11 @@ def copied(held: Image.Image | NDArray[Any]) -> Image.Image:
     if isinstance(held, Image.Image):
         _check_size(held.width, held.height)
         with decoding.bad_bytes():
-            return held.copy()
+            image = held.copy()  # loads it, which turns a TIFF upright
+            for name in _OF_THE_FILE:
+                image.info.pop(name, None)
+            image.getexif()[decoding.ORIENTATION_TAG] = decoding.orientation_of(held)
+            return image
     samples = _checked(held)
     return Image.fromarray(np.array(samples))
 

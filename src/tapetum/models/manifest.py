@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -106,14 +106,18 @@ class Manifest:
 
     @classmethod
     def of_text(cls, text: str) -> Self:
-        """The manifest written in TOML. Raises `ModelError` for a pack of unknown weights."""
-        table: dict[str, list[dict[str, Any]]] = tomllib.loads(text)
-        weights = {row["name"]: Weight(**row) for row in table.get("weight", ())}
+        """The manifest written in TOML. Raises `ModelError` for what is none, for a row that is not
+        as it must be, and for a pack of unknown weights."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ModelError(f"The manifest is not TOML: {error}.") from error
+        weights = [Weight(**row) for row in _rows(table, "weight", Weight)]
         packs = [
             PackRow(**row | {"weights": tuple(row.get("weights", ()))})
-            for row in table.get("pack", ())
+            for row in _rows(table, "pack", PackRow)
         ]
-        manifest = cls(weights, packs)
+        manifest = cls({weight.name: weight for weight in weights}, packs)
         for name in (name for pack in packs for name in pack.weights):
             _ = manifest[name]
         return manifest
@@ -128,3 +132,36 @@ class Manifest:
 
     def __iter__(self) -> Iterator[Weight]:
         return iter(self._weights.values())
+
+
+#: What TOML has for the type of a field.
+_IN_TOML = {
+    "str": str,
+    "bool": bool,
+    "int": int,
+    "tuple[str, ...]": list,
+    "Mapping[str, float]": dict,
+}
+
+
+def _rows(
+    table: Mapping[str, Any], name: str, kind: type[Weight] | type[PackRow]
+) -> Iterator[dict[str, Any]]:
+    """The rows ``[[name]]``, each with what ``kind`` takes, or `ModelError` naming the row."""
+    known = {one.name: one for one in fields(kind)}
+    rows = table.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ModelError(f"The rows of the manifest are written [[{name}]].")
+    for number, row in enumerate(rows, 1):
+        called = " ".join(str(row[key]) for key in ("name", "signal") if key in row)
+        where = f"Row {number} of [[{name}]] in the manifest ({called})"
+        for key, value in row.items():
+            if key not in known:
+                raise ModelError(f"{where} has {key!r}; there are {', '.join(known)}.")
+            wanted = _IN_TOML[str(known[key].type)]
+            if type(value) is not wanted:
+                raise ModelError(f"{where}: {key} is no {wanted.__name__}: {value!r}.")
+        for key, one in known.items():
+            if key not in row and one.default is MISSING and one.default_factory is MISSING:
+                raise ModelError(f"{where} has no {key}.")
+        yield row

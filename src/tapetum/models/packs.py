@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from tapetum.errors import ModelError, SettingsError
@@ -58,34 +59,71 @@ def made(row: PackRow, sessions: Sessions) -> Any:
 
     Its class is called with what the row gives: ``sessions`` where it has weights, ``vocabulary``
     (the file) and ``calibration`` where it has those, and ``model`` for an embedding. Raises
-    `ModelError` when there is no such class, or it makes another signal.
+    `ModelError` when there is no such class or file, when the class wants something else, and when
+    it makes another signal or is no detector.
     """
     module, _, name = row.detector.partition(":")
     try:
         kind = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ModelError(f"The pack {row.name} names no detector of {row.signal}: {error}.") from (
             error
         )
     named: dict[str, Any] = {}
     if row.vocabulary:
-        package, _, path = row.vocabulary.partition(":")
-        named["vocabulary"] = files(package).joinpath(path)
+        named["vocabulary"] = _vocabulary(row)
     if row.calibration:
         named["calibration"] = row.calibration
     if row.dimensions:
         named["model"] = embedding_model(row, sessions.manifest)
-    detector = kind(*([sessions] if row.weights else []), **named)
-    if detector.signal.__name__ != row.signal:
+    try:
+        detector = kind(*([sessions] if row.weights else []), **named)
+    except (TypeError, ValueError, LookupError) as error:
         raise ModelError(
-            f"The pack {row.name} says that {row.detector} makes {row.signal}, but it makes "
-            f"{detector.signal.__name__}."
-        )
+            f"{row.detector} does not take what the pack {row.name} gives it to make {row.signal}: "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    _check_made(detector, row)
     return detector
 
 
+def _vocabulary(row: PackRow) -> Traversable:
+    package, _, path = row.vocabulary.partition(":")
+    try:
+        file = files(package).joinpath(path)
+    except (ImportError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"The vocabulary of {row.signal} in the pack {row.name} is in no package: {error}."
+        ) from error
+    if not file.is_file():
+        raise ModelError(
+            f"The vocabulary of {row.signal} in the pack {row.name} is not there: "
+            f"{row.vocabulary} is no file."
+        )
+    return file
+
+
+def _check_made(detector: Any, row: PackRow) -> None:
+    """Here, and not at the first picture."""
+    work = "recognise" if hasattr(detector, "needs") else "detect"
+    lacking = [name for name in ("signal", "max_side", work) if not hasattr(detector, name)]
+    if lacking:
+        raise ModelError(
+            f"The pack {row.name} says that {row.detector} makes {row.signal}, but it is no "
+            f"detector: it has no {' and no '.join(lacking)}."
+        )
+    made = getattr(detector.signal, "__name__", detector.signal)
+    if made != row.signal:
+        raise ModelError(
+            f"The pack {row.name} says that {row.detector} makes {row.signal}, but it makes {made}."
+        )
+
+
 def embedding_model(row: PackRow, manifest: Manifest) -> EmbeddingModel:
-    """What the embeddings are called that ``row`` makes."""
+    """What the embeddings are called that ``row`` makes, by its weights. Raises `ModelError` where
+    it has none."""
+    if not row.weights:
+        raise ModelError(f"The pack {row.name} makes {row.signal} of no weights.")
     return EmbeddingModel(manifest[row.weights[0]].sha256, row.dimensions)
 
 

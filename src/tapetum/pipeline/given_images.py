@@ -163,6 +163,11 @@ def named(given: object) -> str | None:
     return None
 
 
+def advice_about(given: object) -> str:
+    """What to do with an open file, with a space before it; nothing of anything else."""
+    return " Read it: file.read()." if hasattr(given, "read") else ""
+
+
 def is_pixels(given: object) -> bool:
     """Whether ``given`` is a PIL image or an array. Loads neither library: if it is not loaded,
     nobody has any."""
@@ -184,9 +189,10 @@ def checked_uri(uri: str) -> str:
 
 def _pixels(given: object, request: Any) -> MeasuredSource:
     if not is_pixels(given):
-        advice = " Read it: file.read()." if hasattr(given, "read") else ""
         name = type(given).__name__
-        raise InvalidImageParameter(f"An object of type {name} is not {WANTED}.{advice}")
+        raise InvalidImageParameter(
+            f"An object of type {name} is not {WANTED}.{advice_about(given)}"
+        )
     from tapetum.imaging import held_images  # noqa: PLC0415 (Pillow, which may not be needed)
 
     image = held_images.copied(given)  # type: ignore[arg-type]

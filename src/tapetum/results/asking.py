@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from numbers import Integral, Real
+from typing import TypeAlias, cast
 
 from tapetum.layout.scripts import hinted
 
@@ -29,6 +30,8 @@ NUMBERS = {
 }
 #: Most results of a feature that can be asked for: the message's field has 32 bits.
 _MOST_RESULTS = 2**31 - 1
+#: Largest aspect ratio that the message's field holds, a float32.
+_MOST_RATIO = 3.4028234663852886e38
 #: How alike a name and a misspelling of it are, 0..1.
 _ALIKE = 0.6
 
@@ -47,10 +50,11 @@ class Asking:
 def asking(
     features: Feature | Iterable[Feature],
     max_results: int | None,
-    language_hints: str | Iterable[str],
-    crop_aspect_ratios: float | Iterable[float],
+    language_hints: str | Iterable[str] | None,
+    crop_aspect_ratios: float | Iterable[float] | None,
 ) -> Asking:
-    """The arguments of a call. Raises `TypeError` and `ValueError` for what is wrong with them."""
+    """The arguments of a call; ``None`` is not given. Raises `TypeError` and `ValueError` for what
+    is wrong with them."""
     return Asking(
         _features(features),
         _max_results(max_results),
@@ -62,8 +66,10 @@ def asking(
 def _features(given: Feature | Iterable[Feature]) -> tuple[int, ...]:
     if isinstance(given, str):
         given = [name for name in given.split(",") if name.strip()]
-    elif isinstance(given, int):
-        given = [given]
+    elif isinstance(given, bytes | bytearray):
+        raise TypeError(f"features are text, not {given!r}: write it without the b.")
+    elif _whole(given) is not None:
+        given = [cast(int, given)]
     elif not isinstance(given, Iterable):
         raise TypeError(f"features are names like 'LABEL_DETECTION', not {given!r}.")
     numbers = tuple(dict.fromkeys(_feature(feature) for feature in given))
@@ -79,10 +85,11 @@ def _feature(given: object) -> int:
         if number is None:
             raise ValueError(f"There is no feature {given!r}; {_advice(given.strip().upper())}")
         return number
-    if isinstance(given, int) and not isinstance(given, bool):
-        if given not in NUMBERS.values():
-            raise ValueError(f"There is no feature of number {given!r}; there are {_all()}.")
-        return int(given)
+    number = _whole(given)
+    if number is not None:
+        if number not in NUMBERS.values():
+            raise ValueError(f"There is no feature of number {_shown(number)}; there are {_all()}.")
+        return number
     raise TypeError(f"A feature is a name like 'LABEL_DETECTION', not {given!r}.")
 
 
@@ -99,15 +106,16 @@ def _all() -> str:
 def _max_results(given: int | None) -> int:
     if given is None:
         return 0
-    if isinstance(given, bool) or not isinstance(given, int):
+    number = _whole(given)
+    if number is None:
         raise TypeError(f"max_results is a whole number, not {given!r}.")
-    if not 1 <= given <= _MOST_RESULTS:
-        raise ValueError(f"max_results is 1 or more, not {given}.")
-    return given
+    if not 1 <= number <= _MOST_RESULTS:
+        raise ValueError(f"max_results is 1 to {_MOST_RESULTS}, not {_shown(number)}.")
+    return number
 
 
-def _language_hints(given: str | Iterable[str]) -> tuple[str, ...]:
-    hints = (given,) if isinstance(given, str) else tuple(given)
+def _language_hints(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    hints = (given,) if isinstance(given, str) else tuple(given or ())
     for hint in hints:
         if not isinstance(hint, str):
             raise TypeError(f"A language hint is a code like 'en', not {hint!r}.")
@@ -119,13 +127,37 @@ def _language_hints(given: str | Iterable[str]) -> tuple[str, ...]:
     return hints
 
 
-def _aspect_ratios(given: float | Iterable[float]) -> tuple[float, ...]:
-    ratios: Sequence[float] = (given,) if isinstance(given, int | float) else tuple(given)
-    for ratio in ratios:
-        if isinstance(ratio, bool) or not isinstance(ratio, int | float):
-            raise TypeError(f"An aspect ratio is a number, not {ratio!r}.")
-        if not (math.isfinite(ratio) and ratio > 0):
-            raise ValueError(
-                f"An aspect ratio is width divided by height, a positive number, not {ratio}."
-            )
-    return tuple(float(ratio) for ratio in ratios)
+def _aspect_ratios(given: float | Iterable[float] | None) -> tuple[float, ...]:
+    if given is None:
+        return ()
+    ratios = given if isinstance(given, Iterable) else (given,)
+    return tuple(_aspect_ratio(ratio) for ratio in ratios)
+
+
+def _aspect_ratio(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise TypeError(f"An aspect ratio is a number, not {given!r}.")
+    try:
+        ratio = float(given)
+    except OverflowError:
+        ratio = math.inf
+    if not 0 < ratio <= _MOST_RATIO:
+        raise ValueError(
+            f"An aspect ratio is width divided by height, a positive number, not {_shown(given)}."
+        )
+    return ratio
+
+
+def _whole(given: object) -> int | None:
+    """The whole number that ``given`` is, also NumPy's; no truth value, and no array of one."""
+    if isinstance(given, bool) or not isinstance(given, Integral):
+        return None
+    return int(given)
+
+
+def _shown(number: object) -> str:
+    """Python does not write out numbers of thousands of digits."""
+    try:
+        return str(number)
+    except ValueError:
+        return "one that large"

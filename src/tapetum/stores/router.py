@@ -22,6 +22,7 @@ from tapetum.stores.web import WebStore
 #: No bucket name can leave the buckets folder or name one of its dot folders.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,221}")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WEB = ("http", "https")
 _SCRATCH = ".scratch"
 
@@ -157,6 +158,10 @@ class Stores:
                 raise InvalidObjectName(f"{uri!r} is not a path.")
             # Links are the owner's own here, so they are followed: into the one root.
             key = os.path.realpath(path)[1:]
+            if _CONTROL.search(key):
+                raise InvalidObjectName(
+                    f"{uri!r}: the file name has a control character: rename the file."
+                )
             return LocalStore(Path("/")), f"{key}/" if path.endswith("/") and key else key
         bucket, _, key = uri[len(scheme) + 3 :].partition("/")
         if not _BUCKET.fullmatch(bucket):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from tapetum.errors import SettingsError
@@ -19,21 +20,26 @@ def opened(place: str, options: Mapping[str, str], model: EmbeddingModel) -> Gal
     ``postgresql://`` URL, LanceDB by the URL of a folder (``file``, ``s3``, ``gs``, ``az``), whose
     store takes ``options``. ``model`` makes the embeddings that are compared.
 
-    Raises `SettingsError` for a place of another kind or whose package is not installed, and
-    `GalleryBroken` when it cannot be opened.
+    Raises as `opener` does, and `GalleryBroken` when it cannot be opened.
     """
+    return opener(place, options)(model)
+
+
+def opener(place: str, options: Mapping[str, str]) -> Callable[[EmbeddingModel], Galleries]:
+    """What opens the galleries at ``place`` for a model; nothing is opened yet. Raises
+    `SettingsError` for a place of another kind or whose package is not installed."""
     scheme, separator, _ = place.partition("://")
     if not separator:
-        return SqliteGalleries(Path(place), model)
+        return partial(SqliteGalleries, Path(place))
     try:
         if scheme in _POSTGRESQL:
             from tapetum.gallery.backends.postgresql import PostgresqlGalleries  # noqa: PLC0415 (optional)
 
-            return PostgresqlGalleries(place, model)
+            return partial(PostgresqlGalleries, place)
         if scheme in _LANCE:
             from tapetum.gallery.backends.lance import LanceGalleries  # noqa: PLC0415 (optional)
 
-            return LanceGalleries(place, options, model)
+            return partial(LanceGalleries, place, options)
     except ImportError as error:
         extra = "postgresql" if scheme in _POSTGRESQL else "lancedb"
         raise SettingsError(

@@ -31,8 +31,6 @@ from tapetum.signals.web import Mention
 COLUMNS = (
     "file", "name", "key", "mid", "lat", "lng", "url", "licence", "credit", "aliases",
 )  # fmt: skip
-#: Those of a web gallery's manifest.
-WEB_COLUMNS = ("file", "image_url", "page_url", "page_title", "alt", "caption", "language")
 
 LANDMARKS_V2 = frozenset({"id", "url", "landmark_id"})
 _COMMONS = "https://commons.wikimedia.org/wiki/"

@@ -1,4 +1,4 @@
-"""A store that lives as long as the process: for tests and for trying things out."""
+"""A store that lives as long as the process: what the contract of stores says, and no more."""
 
 from __future__ import annotations
 
