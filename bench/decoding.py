@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.rows import Row
-from tapetum.imaging.decoders import Decoders, MaxSideFor
+from tapetum.imaging.child import MaxSideFor
+from tapetum.imaging.decoders import Decoders
 from tapetum.imaging.decoding import decode
 
 

@@ -85,7 +85,7 @@ def test_a_call_whose_image_ends_its_worker_has_the_other_answers(make_executor)
 
 def test_an_image_that_never_ends_is_cut(make_executor, folder: Path):
     colours = [*greys(2), YELLOW, *greys(1)]
-    executor = make_executor(image_seconds=1.0)
+    executor = make_executor(image_seconds=5.0)
     executor.submit(task(colours), Listening()).result(PATIENCE)
     assert answers(folder) == [OVERRAN if c == YELLOW else expected(c) for c in colours]
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tapetum.errors import BadImage, BrokenFile, ImageFailed, InvalidImageParameter
-from tapetum.imaging import decoders
-from tapetum.imaging.decoders import MOST_CRASHES, Decoders, Sheet
+from tapetum.imaging import child, decoders
+from tapetum.imaging.child import MOST_CRASHES, Sheet
+from tapetum.imaging.decoders import Decoders
 from tapetum.imaging.pages import MAX_PAGE_PIXELS, MAX_PAGE_SIDE, full_size
 from tapetum.pipeline.documents import MAX_FALLS, Document, spooled
 from tapetum.vision.formats import GIF, PDF, TIFF
@@ -220,7 +221,7 @@ def slow(make) -> bytes:
 
 
 def test_a_page_that_takes_too_long_costs_only_itself(make, monkeypatch):
-    monkeypatch.setattr(decoders, "PAGE_SECONDS", 1)
+    monkeypatch.setattr(child, "PAGE_SECONDS", 1)
     with opened(slow(make), PDF) as document:
         with pytest.raises(ImageFailed, match="This page stopped the process"):
             whole(document, 1)
@@ -230,7 +231,7 @@ def test_a_page_that_takes_too_long_costs_only_itself(make, monkeypatch):
 def test_a_child_that_does_not_answer_is_ended(make, monkeypatch):
     with opened(make.numbered(2), PDF) as document:
         os.kill(child_of(document), signal.SIGSTOP)
-        monkeypatch.setattr(decoders, "PATIENCE", 0.2)
+        monkeypatch.setattr(child, "PATIENCE", 0.2)
         with pytest.raises(ImageFailed):
             whole(document, 1)
         monkeypatch.undo()
@@ -243,7 +244,7 @@ def test_a_page_that_eats_memory_costs_only_itself(make):
 
 
 def test_a_file_that_goes_on_stopping_processes_is_left_alone(make, monkeypatch):
-    monkeypatch.setattr(decoders, "PAGE_SECONDS", 1)
+    monkeypatch.setattr(child, "PAGE_SECONDS", 1)
     with opened(make.pdf([b"0 0 595 842 re f " * 300_000] * MAX_FALLS + [b""]), PDF) as document:
         for number in range(1, MAX_FALLS + 1):
             with pytest.raises(ImageFailed, match="This page"):

@@ -14,7 +14,7 @@ import pytest
 
 from tapetum.errors import BadImage, ImageFailed
 from tapetum.imaging import messages
-from tapetum.imaging.decoders import Child, Fallen
+from tapetum.imaging.child import Child, Fallen
 from tapetum.vision.limits import MAX_PIXELS
 
 Say = Callable[..., None]

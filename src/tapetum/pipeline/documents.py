@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import IO, Any, TypeVar
 
 from tapetum.errors import BadImage, BrokenFile, ImageFailed, InvalidImageParameter
-from tapetum.imaging.decoders import Child, Decoders, Fallen, Falls, MaxSideFor, Sheet, TooLong
+from tapetum.imaging.child import Child, Fallen, Falls, MaxSideFor, Sheet, TooLong
+from tapetum.imaging.decoders import Decoders
 from tapetum.pipeline import fetch
 from tapetum.stores.router import Stores
 from tapetum.vision.formats import FORMATS, HEAD, PDF, is_pdf

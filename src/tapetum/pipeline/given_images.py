@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tapetum.errors import BadImage, ImageError, InvalidImageParameter, InvalidImageUri
-from tapetum.imaging.decoders import MaxSideFor
+from tapetum.imaging.child import MaxSideFor
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch
 from tapetum.pipeline.image_sources import Source

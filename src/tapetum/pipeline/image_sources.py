@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tapetum.errors import BadImage, ImageError, PdfIsNoImage
-from tapetum.imaging.decoders import Decoders, MaxSideFor, Sheet
+from tapetum.imaging.child import MaxSideFor, Sheet
+from tapetum.imaging.decoders import Decoders
 from tapetum.imaging.picture import Picture
 from tapetum.pipeline import fetch, page_units
 from tapetum.pipeline.documents import Document

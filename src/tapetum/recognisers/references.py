@@ -9,7 +9,8 @@ from tapetum.detectors import Detector, Embedder
 from tapetum.gallery import Kind, Reference, unit
 from tapetum.gallery.matching.local_features import packed
 from tapetum.gallery.sources.items import is_svg
-from tapetum.imaging.decoders import Decoders, MaxSideFor, shared
+from tapetum.imaging.child import MaxSideFor
+from tapetum.imaging.decoders import Decoders, shared
 from tapetum.imaging.picture import Picture
 from tapetum.recognisers.web import hash_of
 from tapetum.signals.keypoints import Keypoints
