@@ -6,6 +6,7 @@ import datetime
 import json
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -196,6 +197,18 @@ def test_tls_serves_both_protocols_on_one_port(start_server, certificate):
         assert answer.responses[0].error.message == "Bad image data."
     with pytest.raises(httpx.HTTPError):
         httpx.get(f"http://{server.address}/v1/operations")
+    # Clients that could speak HTTP/2 as well, as curl does unless told otherwise.
+    for offered, chosen in ((["h2", "http/1.1"], "http/1.1"), (["h2"], "h2")):
+        context.set_alpn_protocols(offered)
+        with (
+            socket.create_connection(("localhost", int(address.split(":")[1]))) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secured,
+        ):
+            assert secured.selected_alpn_protocol() == chosen
+    if shutil.which("curl"):
+        asked = ["curl", "--silent", "--show-error", "--cacert", str(cert)]
+        answer = subprocess.check_output([*asked, f"https://{address}/v1/operations"], timeout=300)
+        assert json.loads(answer) == {}
     assert server.stop() == 0
 
 

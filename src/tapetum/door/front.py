@@ -263,7 +263,9 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
         raise SettingsError(
             f"tls_cert {certificate} and tls_key {key} cannot be used: {error}."
         ) from error
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    # The server's order counts. Who offers both (curl, Java, Go) speaks REST, which is HTTP/1.1
+    # here; gRPC's clients offer h2 alone.
+    context.set_alpn_protocols(["http/1.1", "h2"])
     return context
 
 
