@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from google.api_core.exceptions import ServiceUnavailable
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from PIL import Image
 
@@ -72,12 +73,13 @@ def toy_server(tmp_path: Path, running: Any) -> Iterator[Callable[..., Any]]:
 
 
 def request(colours: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
-    asked = []
-    for colour in colours:
-        file = io.BytesIO()
-        Image.new("RGB", (4, 4), colour).save(file, "PNG")
-        asked.append({"image": {"content": file.getvalue()}, "features": [{"type_": 4}]})
-    return asked
+    return [{"image": {"content": image_of(c)}, "features": [{"type_": 4}]} for c in colours]
+
+
+def image_of(colour: tuple[int, int, int]) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), colour).save(file, "PNG")
+    return file.getvalue()
 
 
 def begin(server: Any, colours: Sequence[tuple[int, int, int]], prefix: str = "") -> str:
@@ -188,7 +190,25 @@ def test_sigterm_ends_a_server_with_a_call_that_is_stuck(toy_server):
         answer = calling.submit(client.batch_annotate_images, requests=request([STUCK]), retry=None)
         wait_for(lambda: waiting(server))
         assert server.stop() == 0
-        assert answer.exception(PATIENCE) is not None
+        error = answer.exception(PATIENCE)
+        assert isinstance(error, ServiceUnavailable)
+        assert error.message == "The server is shutting down."
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_sigterm_tells_a_caller_over_rest_too(toy_server):
+    server = toy_server(shutdown_seconds=30)
+    content = [{"image": {"content": base64.b64encode(image_of(STUCK)).decode()},
+                "features": [{"type": "LABEL_DETECTION"}]}]  # fmt: skip
+    with ThreadPoolExecutor(1) as calling:
+        answer = calling.submit(
+            httpx.post, f"{server.url}/v1/images:annotate", json={"requests": content},
+            timeout=PATIENCE,
+        )  # fmt: skip
+        wait_for(lambda: waiting(server))
+        assert server.stop() == 0
+        assert answer.result(PATIENCE).status_code == 503
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_second_signal_ends_it_at_once(toy_server):

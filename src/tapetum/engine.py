@@ -119,6 +119,10 @@ class Engine:
         shutting down may take, for calls in progress want some too."""
         self.dispatcher.stop(0.4 * self._shutdown_seconds)
 
+    def drain(self, seconds: float) -> None:
+        """Take no more calls that are answered at once, and give those there are so long."""
+        self.executor.drain(seconds)
+
     def close(self) -> None:
         """Let go of processes, threads and files."""
         self.executor.close()

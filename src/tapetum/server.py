@@ -73,6 +73,7 @@ class Server:
         check_listening(settings)
         self._settings = settings
         self._factory = factory
+        self._grace = min(_DOOR_SECONDS, _DOOR_SHARE * settings.shutdown_seconds)
         self._gate = gate(settings)
         self._limits = Limits(settings.connections, idle=settings.idle).within_files()
         self._tls = (
@@ -94,14 +95,17 @@ class Server:
                 with engine.running():
                     ready(" ".join(addresses))
                     await stop.wait()
-                    # The doors still answer while running tasks come to rest.
-                    await asyncio.to_thread(engine.rest)
+                    # The doors still answer while running tasks and calls come to rest.
+                    await asyncio.gather(
+                        asyncio.to_thread(engine.rest),
+                        asyncio.to_thread(engine.drain, self._grace),
+                    )
         finally:
             await asyncio.to_thread(engine.close)
 
     async def _open(self, engine: Engine, doors: contextlib.AsyncExitStack) -> list[str]:
         """Open every door; the addresses on which they answer."""
-        grace = min(_DOOR_SECONDS, _DOOR_SHARE * self._settings.shutdown_seconds)
+        grace = self._grace
         grpc_port = await doors.enter_async_context(_grpc_door(engine.service, self._gate, grace))
         http_port = await doors.enter_async_context(_rest_door(self._rest(engine), grace))
         return [

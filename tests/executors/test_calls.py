@@ -165,3 +165,20 @@ def test_calls_that_wait_when_all_ends_are_told_so():
         for future in (begun, waiting, calls.submit(call("a", "third"))):
             with pytest.raises(ServerUnavailable, match="shutting down"):
                 future.result(PATIENCE)
+
+
+def test_calls_have_a_while_to_end_and_no_more_are_taken():
+    look = Looking()
+    with calls_of(look) as calls:
+        begun = calls.submit(call("a", "first", "second"))
+        assert look.begun.acquire(timeout=PATIENCE)
+        draining = threading.Thread(target=calls.drain, args=(PATIENCE,))
+        draining.start()
+        with calls._changed:
+            calls._changed.wait_for(lambda: calls._refuses, PATIENCE)
+        with pytest.raises(ServerUnavailable, match="shutting down"):
+            calls.submit(call("a", "late")).result(PATIENCE)
+        look.go.release(1000)
+        assert answers_of(begun.result(PATIENCE)) == ["first", "second"]
+        draining.join(PATIENCE)
+        assert not draining.is_alive()

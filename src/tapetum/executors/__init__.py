@@ -32,6 +32,11 @@ class Executor(Protocol):
         response."""
         ...
 
+    def drain(self, seconds: float) -> None:
+        """Take no more calls, and wait so many seconds for those there are. Who waits for one even
+        then gets `tapetum.errors.ServerUnavailable`."""
+        ...
+
     def abandon(self) -> None:
         """Stop what runs without waiting for it, where that is possible."""
         ...

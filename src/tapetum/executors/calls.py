@@ -92,7 +92,7 @@ class Calls:
         self._callers: _Turns[str] = _Turns()
         self._waiting: dict[str, _Turns[_Call]] = {}
         self._calls: set[_Call] = set()
-        self._closed = False
+        self._refuses = self._closed = False
         self._threads = [
             threading.Thread(target=self._work, name=f"call_{number}", daemon=True)
             for number in range(seats)
@@ -106,7 +106,7 @@ class Calls:
         call = _Call(job.context.principal, deque(enumerate(parts)), len(parts))
         call.future.add_done_callback(lambda _: self._forget(call))
         with self._changed:
-            if not self._closed:
+            if not self._refuses:
                 self._calls.add(call)
                 if call.caller not in self._callers:
                     self._callers.add(call.caller)
@@ -116,10 +116,18 @@ class Calls:
         call.future.set_exception(_shutting_down())
         return call.future
 
+    def drain(self, seconds: float) -> None:
+        """Take no more, and `close` when those there are have answers, or after ``seconds``."""
+        with self._changed:
+            self._refuses = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._calls, seconds)
+        self.close()
+
     def close(self) -> None:
         """Begin with nothing more; who waits for an answer gets none."""
         with self._changed:
-            self._closed = True
+            self._refuses = self._closed = True
             calls = list(self._calls)
             self._changed.notify_all()
         for call in calls:
@@ -173,6 +181,7 @@ class Calls:
         """``call`` has its answer, or nobody wants it: let go of its bytes."""
         with self._changed:
             self._calls.discard(call)
+            self._changed.notify_all()
             call.parts.clear()
             calls = self._waiting.get(call.caller)
             if calls is not None and call in calls:

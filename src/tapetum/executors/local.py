@@ -52,6 +52,9 @@ class LocalExecutor:
     def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
         return self._calls.submit(CallJob("file", request, context))
 
+    def drain(self, seconds: float) -> None:
+        self._calls.drain(seconds)
+
     def abandon(self) -> None:
         """Nothing: a thread cannot be stopped from outside."""
 

@@ -180,6 +180,9 @@ class ProcessExecutor:
     def annotate_file(self, request: bytes, context: RequestContext = NO_CONTEXT) -> Future[bytes]:
         return self._calls.submit(CallJob("file", request, context))
 
+    def drain(self, seconds: float) -> None:
+        self._calls.drain(seconds)
+
     def abandon(self) -> None:
         """Kill the workers that have something in hand; their tasks are given back."""
         for worker in self._workers.busy:
