@@ -30,19 +30,8 @@ from google.cloud.vision_v1.services.image_annotator.transports import ImageAnno
 hypothesis.settings.register_profile("no clock", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("no clock")
 
-TESTS = Path(__file__).parent
-PHOTOS = TESTS.parent / "examples" / "photos"
+PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 READY = "tapetum is ready on "
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those of a file run one after the other: they share fixtures.
-    Those of the clients write one table together."""
-    for item in items:
-        file = item.path.relative_to(TESTS)
-        group = "clients" if file.parts[0] == "clients" else str(file)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
