@@ -22,8 +22,10 @@ from tapetum.recognisers.references import ReferenceMaker
 from tapetum.wiring import embedding_model, gallery_makers, own_galleries, with_shipped
 
 _WIDE = 1000
-_SHOWN = 1000  # entries of a gallery that are listed
-_PROBLEMS = 20  # that are printed; --problems FILE takes them all
+#: Entries of a gallery that are listed.
+_SHOWN = 1000
+#: That are printed; --problems FILE takes them all.
+_PROBLEMS = 20
 
 
 def add_to(commands: Any) -> None:

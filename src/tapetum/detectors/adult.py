@@ -20,9 +20,12 @@ from tapetum.signals.context import RequestContext
 OPEN_NSFW = "open-nsfw"
 NSFWJS = "nsfwjs-mobilenet-v2"
 
-_SQUARE = 256  # pixels, what open_nsfw squeezes a picture to before it cuts the middle out
-_SIDE = 224  # of both networks' inputs, pixels
-_MEAN_BGR = np.array([104, 117, 123], dtype=np.float32)  # of open_nsfw's training pictures
+#: Pixels, what open_nsfw squeezes a picture to before it cuts the middle out.
+_SQUARE = 256
+#: Of both networks' inputs, pixels.
+_SIDE = 224
+#: Of open_nsfw's training pictures.
+_MEAN_BGR = np.array([104, 117, 123], dtype=np.float32)
 
 Floats = NDArray[np.float32]
 

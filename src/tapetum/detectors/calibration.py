@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_EDGE = 1e-6  # scores are kept this far inside 0..1, where the logarithms are finite
+#: Scores are kept this far inside 0..1, where the logarithms are finite.
+_EDGE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)

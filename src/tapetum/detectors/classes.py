@@ -19,8 +19,10 @@ from tapetum.models.session import Sessions
 from tapetum.signals.context import RequestContext
 
 WEIGHTS = "efficientnet-lite2"
-_SIDE = 260  # of the network's input, pixels
-_PADDING = 32  # the recipe leaves this much of a 292-pixel short side outside the centre square
+#: Of the network's input, pixels.
+_SIDE = 260
+#: The recipe leaves this much of a 292-pixel short side outside the centre square.
+_PADDING = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)

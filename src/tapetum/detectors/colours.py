@@ -13,13 +13,20 @@ from tapetum.imaging.picture import Picture
 from tapetum.signals.colours import Colour, DominantColours
 from tapetum.signals.context import RequestContext
 
-_PIXELS = 16_000  # of the thumbnail; the service counts on 12,000 to 18,000
-_COLOURS = 10  # at most
-_ROUNDS = 20  # of k-means, at most
-_CELL_BITS = 3  # low bits of a channel that are one cell of the histogram
-_SAME = 2.3  # ΔE*ab of a just noticeable difference (Mahy et al. 1994): closer is one colour
-_GREY_WEIGHT = 0.02  # of a pixel without chroma, where the most vivid one weighs 1.02
-_VIVID = 100.0  # chroma in Lab units that counts as fully saturated
+#: Of the thumbnail; the service counts on 12,000 to 18,000.
+_PIXELS = 16_000
+#: At most.
+_COLOURS = 10
+#: Of k-means, at most.
+_ROUNDS = 20
+#: Low bits of a channel that are one cell of the histogram.
+_CELL_BITS = 3
+#: ΔE*ab of a just noticeable difference (Mahy et al. 1994): closer is one colour.
+_SAME = 2.3
+#: Of a pixel without chroma, where the most vivid one weighs 1.02.
+_GREY_WEIGHT = 0.02
+#: Chroma in Lab units that counts as fully saturated.
+_VIVID = 100.0
 
 Floats = NDArray[np.float64]
 

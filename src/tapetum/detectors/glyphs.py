@@ -24,7 +24,8 @@ SIDE = 960
 #: Keypoints kept of one picture, those with the highest contrast.
 MOST = 1000
 
-_CONTRAST, _EDGE = 0.03, 15  # of SIFT: 15 instead of 10, because strokes have edges
+#: Of SIFT: 15 instead of 10, because strokes have edges.
+_CONTRAST, _EDGE = 0.03, 15
 
 Floats = NDArray[np.float32]
 

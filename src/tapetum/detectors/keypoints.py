@@ -25,13 +25,20 @@ SIDE = 640
 #: Keypoints kept of one picture, those with the highest scores.
 MOST = 1500
 
-_CELL = 8  # pixels of the copy per entry of the network's maps
-_MULTIPLE = 32  # both sides of the copy are multiples of this
-_THRESHOLD = 0.05  # of the keypoint map; the published default
-_WINDOW = 5  # pixels: one keypoint, the highest, in such a square
-_LARGER = 4.0  # a small picture is enlarged at most so many times
-_CUBIC = -0.75  # the free number of the cubic kernel that the network's users sample with
-_FLAT = 1.0  # standard deviation of grey levels below which a picture shows nothing
+#: Pixels of the copy per entry of the network's maps.
+_CELL = 8
+#: Both sides of the copy are multiples of this.
+_MULTIPLE = 32
+#: Of the keypoint map; the published default.
+_THRESHOLD = 0.05
+#: Pixels: one keypoint, the highest, in such a square.
+_WINDOW = 5
+#: A small picture is enlarged at most so many times.
+_LARGER = 4.0
+#: The free number of the cubic kernel that the network's users sample with.
+_CUBIC = -0.75
+#: Standard deviation of grey levels below which a picture shows nothing.
+_FLAT = 1.0
 
 Floats = NDArray[np.float32]
 

@@ -35,8 +35,10 @@ LOWEST_SCORE = 0.02
 #: Intersection over union above which two boxes of a class are one object.
 SAME_OBJECT = 0.6
 
-_SIDE = 300  # of the network's input, pixels
-_UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})  # COCO dropped these of its 90
+#: Of the network's input, pixels.
+_SIDE = 300
+#: COCO dropped these of its 90.
+_UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 _CLASS_OF_COLUMN = np.full(90, -1)
 _CLASS_OF_COLUMN[[k - 1 for k in range(1, 91) if k not in _UNUSED_IDS]] = np.arange(CLASSES)
 #: Below, the network sees more interpolation than picture: in 5 % of pictures of noise
@@ -46,7 +48,8 @@ _BLACK = np.zeros((_SIDE, _SIDE, 3), dtype=np.uint8)
 #: Pictures more than this many times the square are averaged, not sampled. In training the
 #: factor was about two (pictures of 640 pixels).
 _LARGEST_STEP = 3
-_CHUNK = 100  # boxes compared at once; measured fastest of 100 to 400
+#: Boxes compared at once; measured fastest of 100 to 400.
+_CHUNK = 100
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

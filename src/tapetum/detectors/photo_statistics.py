@@ -12,10 +12,14 @@ from tapetum.imaging.picture import Picture
 from tapetum.signals.context import RequestContext
 from tapetum.signals.photo_statistics import PhotoStatistics
 
-_SIDE = 320  # longest side of the small copy that is measured
-_PARTS = 8  # along each side, of the coarse copy
-_SAME = 2  # levels of 255 by which neighbours may differ and still be one flat area
-_FAINT = 1.0  # levels of 255: a picture that varies less is all one colour
+#: Longest side of the small copy that is measured.
+_SIDE = 320
+#: Along each side, of the coarse copy.
+_PARTS = 8
+#: Levels of 255 by which neighbours may differ and still be one flat area.
+_SAME = 2
+#: Levels of 255: a picture that varies less is all one colour.
+_FAINT = 1.0
 
 Pixels = NDArray[np.uint8]
 

@@ -12,11 +12,16 @@ from tapetum.imaging.picture import Picture
 from tapetum.signals.context import RequestContext
 from tapetum.signals.saliency import Saliency
 
-_SIDE = 160  # longest side of the map
-_SPECTRUM = 64  # side of the square that is transformed, as in the paper
-_BLUR = 2.5  # sigma in pixels of that square
-_FAINT = 4.0  # amplitudes below this are rounding, not structure (64² pixels, 0..100 Lab units)
-_FLAT = 0.05  # a channel whose standard deviation is below this (Lab units) says nothing
+#: Longest side of the map.
+_SIDE = 160
+#: Side of the square that is transformed, as in the paper.
+_SPECTRUM = 64
+#: Sigma in pixels of that square.
+_BLUR = 2.5
+#: Amplitudes below this are rounding, not structure (64² pixels, 0..100 Lab units).
+_FAINT = 4.0
+#: A channel whose standard deviation is below this (Lab units) says nothing.
+_FLAT = 0.05
 
 Floats = NDArray[np.float64]
 

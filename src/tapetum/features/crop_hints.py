@@ -19,15 +19,24 @@ from tapetum.signals.faces import Faces
 from tapetum.signals.objects import Objects
 from tapetum.signals.saliency import Saliency
 
-CROP_HINTS = 9  # Feature.Type
-_MOST_RATIOS = 16  # the API ignores further ones
-_OFFSETS = 65  # positions tried along each side, where a box may move along both
-_LINE_OFFSETS = 2049  # positions tried where it may move along one only
-_EDGES = 16  # faces whose edges are tried as positions too, the largest
-_ALIKE = 0.99  # a position that keeps this much of the best one's importance is as good
-_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the picture, when no ratio is asked
-_AREA_COST = 0.5  # importance that a crop must hold per share of the picture it takes
-_CUT = 0.05  # of a face: with less of it inside, or outside, it is not cut in two
+#: Feature.Type.
+CROP_HINTS = 9
+#: The API ignores further ones.
+_MOST_RATIOS = 16
+#: Positions tried along each side, where a box may move along both.
+_OFFSETS = 65
+#: Positions tried where it may move along one only.
+_LINE_OFFSETS = 2049
+#: Faces whose edges are tried as positions too, the largest.
+_EDGES = 16
+#: A position that keeps this much of the best one's importance is as good.
+_ALIKE = 0.99
+#: Of the picture, when no ratio is asked.
+_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+#: Importance that a crop must hold per share of the picture it takes.
+_AREA_COST = 0.5
+#: Of a face: with less of it inside, or outside, it is not cut in two.
+_CUT = 0.05
 
 Box = tuple[int, int, int, int]
 Floats = NDArray[np.float64]

@@ -14,7 +14,8 @@ from tapetum.signals import Signals
 from tapetum.signals.faces import Face, Faces, Place
 from tapetum.signals.quads import Box
 
-FACE_DETECTION = 1  # Feature.Type
+#: Feature.Type.
+FACE_DETECTION = 1
 #: Names of FaceAnnotation.Landmark.Type.
 LEFT_EYE, RIGHT_EYE = "LEFT_EYE", "RIGHT_EYE"
 
@@ -43,13 +44,17 @@ LUMA_CUTS: Cuts = (60.0, 45.0, 35.0, 25.0)
 #: seen from the front are missed.
 HEADWEAR_CUTS: Cuts = (0.02, 0.04, 0.08, 0.15)
 
-_SURE = 0.5  # landmarking confidence below which the skin box is taken from the detector's box
+#: Landmarking confidence below which the skin box is taken from the detector's box.
+_SURE = 0.5
 
 #: Compromise over eight faces, medians over ten, in published answers of the service.
 _SIDE = 2.6  # of the skin box, in distances between the eyes
-_BELOW = 0.3  # its centre is this much below the eyes, in the same unit
-_BEHIND = 0.4  # and behind them, which shows on a face that looks aside
-_PADDING = (0.13, 0.36, 0.13, 0.11)  # of the head box: left, top, right, bottom; skin box is 1
+#: Its centre is this much below the eyes, in the same unit.
+_BELOW = 0.3
+#: And behind them, which shows on a face that looks aside.
+_BEHIND = 0.4
+#: Of the head box: left, top, right, bottom; skin box is 1.
+_PADDING = (0.13, 0.36, 0.13, 0.11)
 
 
 class FaceDetection:

@@ -15,7 +15,8 @@ from tapetum.signals.objects import LocatedObject, Objects
 from tapetum.signals.photo_statistics import PhotoStatistics
 from tapetum.signals.quick_faces import QuickFaces
 
-LABEL_DETECTION = 4  # Feature.Type
+#: Feature.Type.
+LABEL_DETECTION = 4
 
 # The thresholds below are round numbers between what pages, drawings and noise measure and what
 # photographs do. They were set with the whole development set in view, so other pictures judge
@@ -62,7 +63,8 @@ SMILES = 0.9
 TEXT = "Text"
 FACE_MID = "/m/0dzct"
 PERSON_MID = "/m/01g317"
-_BITS = 6.0  # specificity of words that are not of the vocabulary: as of one of 64
+#: Specificity of words that are not of the vocabulary: as of one of 64.
+_BITS = 6.0
 
 
 class LabelDetection:

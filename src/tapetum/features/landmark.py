@@ -8,7 +8,8 @@ from tapetum.features import Ask
 from tapetum.signals import Signals
 from tapetum.signals.landmarks import Landmarks
 
-LANDMARK_DETECTION = 2  # Feature.Type
+#: Feature.Type.
+LANDMARK_DETECTION = 2
 
 
 class LandmarkDetection:

@@ -7,7 +7,8 @@ from bisect import bisect_left, bisect_right
 from itertools import pairwise
 from typing import TypeAlias
 
-VERY_UNLIKELY, UNLIKELY, POSSIBLE, LIKELY, VERY_LIKELY = range(1, 6)  # 0 is UNKNOWN: never ours
+#: 0 is UNKNOWN: never ours.
+VERY_UNLIKELY, UNLIKELY, POSSIBLE, LIKELY, VERY_LIKELY = range(1, 6)
 
 #: The values where UNLIKELY, POSSIBLE, LIKELY and VERY_LIKELY begin: rising when a larger value
 #: is more likely, falling when a smaller one is.

@@ -8,7 +8,8 @@ from tapetum.features import Ask
 from tapetum.signals import Signals
 from tapetum.signals.logos import Logos
 
-LOGO_DETECTION = 3  # Feature.Type
+#: Feature.Type.
+LOGO_DETECTION = 3
 
 
 class LogoDetection:

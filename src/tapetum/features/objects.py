@@ -8,7 +8,8 @@ from tapetum.features import Ask
 from tapetum.signals import Signals
 from tapetum.signals.objects import Objects
 
-OBJECT_LOCALIZATION = 19  # Feature.Type
+#: Feature.Type.
+OBJECT_LOCALIZATION = 19
 #: About the lowest that the service has been seen to return.
 LOWEST_SCORE = 0.5
 

@@ -9,8 +9,10 @@ from tapetum.features.crop_hints import add_hint
 from tapetum.signals import Signals
 from tapetum.signals.colours import DominantColours
 
-IMAGE_PROPERTIES = 7  # Feature.Type
-WHOLE_CONFIDENCE = 0.79999995  # the service's record, a float32 just below 0.8
+#: Feature.Type.
+IMAGE_PROPERTIES = 7
+#: The service's record, a float32 just below 0.8.
+WHOLE_CONFIDENCE = 0.79999995
 
 
 class ImageProperties:

@@ -27,7 +27,8 @@ from tapetum.signals.captions import Captions
 from tapetum.signals.photo_statistics import PhotoStatistics
 from tapetum.signals.safety import Basis, Evidence, Safety
 
-SAFE_SEARCH_DETECTION = 6  # Feature.Type
+#: Feature.Type.
+SAFE_SEARCH_DETECTION = 6
 
 #: Of what the picture as a whole is seen as. Of 1000 ordinary photographs the evidence that they
 #: are adult fell 971, 21, 4, 3 and 1 times between these.

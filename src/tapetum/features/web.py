@@ -17,7 +17,8 @@ from tapetum.features.label import LabelDetection
 from tapetum.signals import Signals
 from tapetum.signals.web import WebImage, WebMatches
 
-WEB_DETECTION = 10  # Feature.Type
+#: Feature.Type.
+WEB_DETECTION = 10
 _LABEL_LANGUAGE = "en"
 
 

@@ -28,8 +28,10 @@ ALIKE = {Kind.LOGO: logos.SIMILAR, Kind.LANDMARK: landmarks.SIMILAR, Kind.WEB: w
 
 #: Nearest references looked at per gallery.
 CANDIDATES = 12
-_SIDE = 640  # of a drawn picture, pixels
-_LINES = 100  # drawn at most
+#: Of a drawn picture, pixels.
+_SIDE = 640
+#: Drawn at most.
+_LINES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)

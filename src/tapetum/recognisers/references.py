@@ -19,7 +19,8 @@ from tapetum.signals.keypoints import Keypoints
 #: which there may be hundreds of thousands (41 kB each); a place or a mark seen anew needs more.
 MOST_KEYPOINTS = {Kind.WEB: 600, Kind.LANDMARK: 1500, Kind.LOGO: 1500}
 
-_FLAT = 1.0  # standard deviation of grey levels below which a picture shows nothing
+#: Standard deviation of grey levels below which a picture shows nothing.
+_FLAT = 1.0
 
 
 class ReferenceMaker:

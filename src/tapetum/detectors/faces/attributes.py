@@ -20,16 +20,22 @@ WEIGHTS = "face-expression"
 #: The order of `FaceAttributes.expression`.
 EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
 
-_SIDE = 112  # of the expression network's input, pixels
-_LARGER = 1.1  # times the mesh's box; the best of ten tried on the portraits
-_ROWS = 64  # faces per run: bounds memory in a crowd
-_LEAST_VARIANCE = 25.0  # of grey: a flat patch is neither sharp nor blurred
+#: Of the expression network's input, pixels.
+_SIDE = 112
+#: Times the mesh's box; the best of ten tried on the portraits.
+_LARGER = 1.1
+#: Faces per run: bounds memory in a crowd.
+_ROWS = 64
+#: Of grey: a flat patch is neither sharp nor blurred.
+_LEAST_VARIANCE = 25.0
 
 #: ImageNet-1k classes of things worn on a head: bathing cap, bearskin, bonnet, cowboy hat, crash
 #: helmet, football helmet, mortarboard, pickelhaube, shower cap, sombrero.
 HATS = (433, 439, 452, 515, 518, 560, 667, 715, 793, 808)
-_HEAD = 2.0  # side of the cut around a head, times the larger side of the face's box
-_HEAD_UP = 0.35  # how far its centre is above the box's, times the box's height
+#: Side of the cut around a head, times the larger side of the face's box.
+_HEAD = 2.0
+#: How far its centre is above the box's, times the box's height.
+_HEAD_UP = 0.35
 #: Headwear is looked for on at most so many faces of a picture, the largest.
 HEADS = 32
 

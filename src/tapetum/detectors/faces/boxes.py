@@ -22,22 +22,37 @@ WEIGHTS = "centerface"
 #: Lowest score reported. On the development set 0.98 of such boxes from 24 pixels were faces.
 SURE = 0.5
 
-_STRIDE = 32  # the network's input is a multiple of this
-_CELL = 4  # input pixels per cell of the answer
-_SAME = 0.3  # boxes that overlap more than this (IoU) are one face
-_INSIDE = 0.8  # a box of which more than this lies in a better one, or the reverse, too
-_MOST = 1000  # boxes that enter the suppression; more are not faces but a failure
+#: The network's input is a multiple of this.
+_STRIDE = 32
+#: Input pixels per cell of the answer.
+_CELL = 4
+#: Boxes that overlap more than this (IoU) are one face.
+_SAME = 0.3
+#: A box of which more than this lies in a better one, or the reverse, too.
+_INSIDE = 0.8
+#: Boxes that enter the suppression; more are not faces but a failure.
+_MOST = 1000
 
-_FIRST_PIXELS = 1024 * 1024  # of the first look, at most
-_HALVINGS = 2  # of the first look, for large faces
-_LARGE = 64.0  # pixels: smaller faces of a halved look were seen better in the one before
-_CLOSER_PIXELS = 8 * _FIRST_PIXELS  # of the closer look, at most
-_CLOSER = 1.25  # a closer look that gains less on a side is not worth its time
-_SMALL = 32.0  # pixels of the first look: a face this small has neighbours that were missed
-_MAYBE = 0.3  # score at which a small box calls for a closer look
-_TILE = 1024  # pixels, the side of a tile of the closer look
-_OVERLAP = 128  # of neighbouring tiles: a face no larger is whole in one of them
-_EDGE = 2.0  # a box this near to a cut is cut
+#: Of the first look, at most.
+_FIRST_PIXELS = 1024 * 1024
+#: Of the first look, for large faces.
+_HALVINGS = 2
+#: Pixels: smaller faces of a halved look were seen better in the one before.
+_LARGE = 64.0
+#: Of the closer look, at most.
+_CLOSER_PIXELS = 8 * _FIRST_PIXELS
+#: A closer look that gains less on a side is not worth its time.
+_CLOSER = 1.25
+#: Pixels of the first look: a face this small has neighbours that were missed.
+_SMALL = 32.0
+#: Score at which a small box calls for a closer look.
+_MAYBE = 0.3
+#: Pixels, the side of a tile of the closer look.
+_TILE = 1024
+#: Of neighbouring tiles: a face no larger is whole in one of them.
+_OVERLAP = 128
+#: A box this near to a cut is cut.
+_EDGE = 2.0
 
 Floats = NDArray[np.float64]
 

@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_SHRINKS_MUCH = 2.0  # beyond this factor bilinear interpolation skips pixels
-_SPARE = 1.5  # times the wanted size that is left after averaging areas
+#: Beyond this factor bilinear interpolation skips pixels.
+_SHRINKS_MUCH = 2.0
+#: Times the wanted size that is left after averaging areas.
+_SPARE = 1.5
 
 Floats = NDArray[np.float64]
 

@@ -18,13 +18,19 @@ from tapetum.models.session import Session, Sessions
 
 WEIGHTS = "facemesh"
 POINTS = 468
-_SIDE = 192  # of the network's input, pixels
-_LARGER = 1.5  # the network was trained on a square this much larger than the face
-_PASSES = 2  # the first mesh says better than the box where the face is
-_ROWS = 32  # faces per run: bounds memory in a crowd
+#: Of the network's input, pixels.
+_SIDE = 192
+#: The network was trained on a square this much larger than the face.
+_LARGER = 1.5
+#: The first mesh says better than the box where the face is.
+_PASSES = 2
+#: Faces per run: bounds memory in a crowd.
+_ROWS = 32
 
-LEFT_CORNER, RIGHT_CORNER = 33, 263  # outer corners of the eyes, the viewer's left one first
-_LEFT_EDGE, _RIGHT_EDGE = 234, 454  # of the face, before the ears
+#: Outer corners of the eyes, the viewer's left one first.
+LEFT_CORNER, RIGHT_CORNER = 33, 263
+#: Of the face, before the ears.
+_LEFT_EDGE, _RIGHT_EDGE = 234, 454
 _TOP, _CHIN = 10, 152
 #: Degrees added to the measured tilt, whose median over 546 portraits was -5.3. Two faces whose
 #: service answers are known wanted +3.5 and +7.

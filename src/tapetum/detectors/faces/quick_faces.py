@@ -27,9 +27,12 @@ LARGE = 0.1
 #: The expression is told of so many faces, the largest.
 LOOKED_AT = 3
 
-_SIDE = 320  # longest side of the copy; it is seen again at half, for faces above 200 pixels
-_EXPRESSION_SIDE = 112  # of the expression network's input, pixels
-_DETAIL = 640  # longest side at which a face of a tenth still has half of those pixels
+#: Longest side of the copy; it is seen again at half, for faces above 200 pixels.
+_SIDE = 320
+#: Of the expression network's input, pixels.
+_EXPRESSION_SIDE = 112
+#: Longest side at which a face of a tenth still has half of those pixels.
+_DETAIL = 640
 _HAPPY = EXPRESSIONS.index("happy")
 
 

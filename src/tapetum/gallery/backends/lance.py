@@ -69,8 +69,10 @@ log = logging.getLogger(__name__)
 
 #: How long files of versions that are no longer the newest stay, for those who still read them.
 _KEPT = timedelta(hours=1)
-PUTS_TENDED = 100  # commits after which a process first makes large files of small ones
-_PATIENCE = timedelta(minutes=2)  # with other writers
+#: Commits after which a process first makes large files of small ones.
+PUTS_TENDED = 100
+#: With other writers.
+_PATIENCE = timedelta(minutes=2)
 #: By column. Of embeddings it is found by eight bits a number, which the whole ones then rank.
 _INDEXES = {
     "what": Bitmap(), "model": Bitmap(),

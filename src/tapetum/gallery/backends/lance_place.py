@@ -27,7 +27,8 @@ from tapetum.observe.redaction import said, secrets_of
 #: On object storage, how long a process goes without asking what others have changed.
 _STALE = timedelta(seconds=5)
 _TIMEOUTS = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4"}
-_LONGEST = 300  # of what LanceDB says, characters
+#: Of what LanceDB says, characters.
+_LONGEST = 300
 _SOURCE = re.compile(r",? ?(location: Location \{.*|\S*\.rs:\d+(:\d+)?)")
 
 #: What LanceDB raises, which has no errors of its own.

@@ -25,7 +25,8 @@ from tapetum.signals.web import Mention
 Row = dict[str, Any]
 
 VERSION = b"1"
-_START = 1_735_689_600  # 2025, in seconds since 1970
+#: 2025, in seconds since 1970.
+_START = 1_735_689_600
 
 #: Writers that add rows of one id at once do not both succeed.
 _UNIQUE = {b"lance-schema:unenforced-primary-key:position": b"1"}

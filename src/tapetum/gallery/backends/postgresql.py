@@ -35,12 +35,16 @@ from tapetum.signals.embedding import EmbeddingModel
 log = logging.getLogger(__name__)
 
 _VERSION = 1
-_PGVECTOR = (0, 8)  # the first that searches on where its index gave fewer than were asked for
+#: The first that searches on where its index gave fewer than were asked for.
+_PGVECTOR = (0, 8)
 _CONNECT_SECONDS = 10
-_SILENCE = 30_000  # milliseconds after which a server that acknowledges nothing is lost
-_EFFORT = 128  # as of the index on disk (`tapetum.gallery.matching.index_file`)
+#: Milliseconds after which a server that acknowledges nothing is lost.
+_SILENCE = 30_000
+#: As of the index on disk (`tapetum.gallery.matching.index_file`).
+_EFFORT = 128
 _READ, _WRITE = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", b"BEGIN"
-_MAKING, _INDEXING = 20_250_001, 20_250_002  # advisory locks
+#: Advisory locks.
+_MAKING, _INDEXING = 20_250_001, 20_250_002
 
 
 class PostgresqlGalleries(SqlGalleries):

@@ -44,7 +44,8 @@ from tapetum.gallery.backends.rules import (
 from tapetum.signals.embedding import EmbeddingModel
 from tapetum.signals.web import Mention
 
-_AT_ONCE = 500  # values in one question
+#: Values in one question.
+_AT_ONCE = 500
 
 
 class Answer(Protocol):

@@ -23,7 +23,8 @@ from tapetum.gallery.backends.sql import SqlGalleries, number_of
 from tapetum.signals.embedding import EmbeddingModel
 
 _VERSION = 1
-_PATIENCE = 60  # seconds to wait for another process's transaction
+#: Seconds to wait for another process's transaction.
+_PATIENCE = 60
 
 
 class SqliteGalleries(SqlGalleries):

@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 _CONNECTIVITY, _EFFORT_ADDING, _EFFORT_SEARCHING = 16, 64, 128
 _MARK = b"\ntapetum-index-1 "
 _LONGEST_SEAL = 512
-_LEFT_BEHIND = 86_400  # seconds after which nobody can still be writing a file
+#: Seconds after which nobody can still be writing a file.
+_LEFT_BEHIND = 86_400
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,29 @@ from tapetum.signals.keypoints import LocalFeatures
 #: Numbers of a descriptor that is kept as bytes.
 CHANNELS = 64
 
-_FORMAT = 1  # of the packed bytes
-_HEADER = struct.Struct("<BIIH")  # format, width, height, count
-_MOST = 4096  # keypoints that packed bytes may hold
-_STEPS = 65535  # of a packed coordinate along a side
-_REACH = 0.5  # a descriptor's numbers beyond this are cut off; in practice there are none
+#: Of the packed bytes.
+_FORMAT = 1
+#: Format, width, height, count.
+_HEADER = struct.Struct("<BIIH")
+#: Keypoints that packed bytes may hold.
+_MOST = 4096
+#: Of a packed coordinate along a side.
+_STEPS = 65535
+#: A descriptor's numbers beyond this are cut off; in practice there are none.
+_REACH = 0.5
 _LEVELS = 127
 
-_SIDE = 640  # pixels of the longest side in which geometry is judged
-_TOLERANCE = 4.0  # pixels of those that a keypoint may be off
-_LEAST = 5  # pairs below which no homography is tried: four fit always
+#: Pixels of the longest side in which geometry is judged.
+_SIDE = 640
+#: Pixels of those that a keypoint may be off.
+_TOLERANCE = 4.0
+#: Pairs below which no homography is tried: four fit always.
+_LEAST = 5
 _ROUNDS, _CONFIDENCE = 2000, 0.999
-_SQUASH = 12.0  # a homography that turns a square into something longer than this is no view of it
-_SMALLEST, _LARGEST = 1e-3, 1e3  # how many times the area may grow
+#: A homography that turns a square into something longer than this is no view of it.
+_SQUASH = 12.0
+#: How many times the area may grow.
+_SMALLEST, _LARGEST = 1e-3, 1e3
 
 Floats = NDArray[np.float32]
 

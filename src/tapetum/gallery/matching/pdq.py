@@ -26,7 +26,8 @@ LEAST_QUALITY = 50
 #: The eight hashes in order: turned clockwise by so many degrees, then mirrored (and turned).
 TURNS = ("0", "90", "180", "270", "flipped", "mirrored", "transposed", "transversed")
 
-_SMALLEST = 5  # pixels; below that there is no hash
+#: Pixels; below that there is no hash.
+_SMALLEST = 5
 _GRID, _KEPT = 64, 16
 _PASSES = 2
 _LUMA = (0.299, 0.587, 0.114)

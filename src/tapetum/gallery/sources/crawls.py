@@ -99,7 +99,8 @@ def _answers(path: Path, types: tuple[str, ...], most: int) -> Iterator[_Answer 
 
 
 _KEPT = "What came before is kept."
-_END = b"\r\n\r\n"  # of a record
+#: Of a record.
+_END = b"\r\n\r\n"
 _GZIP, _GZIP_BITS = b"\x1f\x8b", 31
 _BLOCK = 1 << 20
 

@@ -14,7 +14,8 @@ from tapetum.gallery.sources.pages import MAX_BYTES, mentions, plain_url
 from tapetum.signals.web import Mention
 
 _PAGES = frozenset({".html", ".htm", ".xhtml"})
-_MAX_SITEMAP = 60_000_000  # bytes; the format's own limit is 50 MB
+#: Bytes; the format's own limit is 50 MB.
+_MAX_SITEMAP = 60_000_000
 
 
 def is_sitemap(path: Path) -> bool:
