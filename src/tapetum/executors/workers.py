@@ -39,7 +39,7 @@ MOST_STILLBORN = 5
 #: before calls and tasks are told so.
 FORK_PAUSE, FORK_PATIENCE = 1.0, 30.0
 #: Seconds to the next try after a nursery could not be started: first, and at most.
-NURSERY_PAUSE, NURSERY_LONGEST_PAUSE = 0.5, 30.0
+NURSERY_PAUSE, NURSERY_LONGEST_PAUSE = 0.5, 10.0
 
 
 @dataclass(frozen=True, slots=True)
