@@ -53,12 +53,19 @@ def nurseries() -> list[psutil.Process]:
 def no_file_to_be_had() -> Iterator[None]:
     """No further file, socket or pipe can be opened in this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The lowest limit there can be: what is open stays so.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    # Not lower than what is open: others' threads could not even wait for theirs.
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
     try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(taken[0]))
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for file in taken:
+            os.close(file)
 
 
 def test_a_nursery_that_is_killed_while_it_begins_is_replaced_too(make_executor):
