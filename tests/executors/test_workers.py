@@ -55,7 +55,7 @@ def no_file_to_be_had() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = [os.open(os.devnull, os.O_RDONLY)]
     # Not lower than what is open: others' threads could not even wait for theirs.
-    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    highest = max(int(file.name) for file in Path("/proc/self/fd").iterdir())
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
     try:
         with suppress(OSError):
@@ -77,7 +77,7 @@ def test_a_nursery_that_is_killed_while_it_begins_is_replaced_too(make_executor)
         for nursery in nurseries():
             killed.add(nursery.pid)
             nursery.kill()
-    wait_for(lambda: executor.pids[:1] and executor.pids[0] not in killed)
+    wait_for(lambda: (n := executor._workers._nursery) and n.pid not in killed)
     assert is_answered(executor)
 
 
@@ -101,7 +101,7 @@ def test_a_nursery_that_dies_while_no_file_can_be_opened_is_replaced_later(make_
         wait_for(lambda: executor._workers._fault)
         with pytest.raises(ServerUnavailable, match="cannot begin"):
             executor.annotate(b"").result(PATIENCE)
-    wait_for(lambda: executor.pids[:1] not in ([], [first]))
+    wait_for(lambda: executor._workers._nursery)
     assert is_answered(executor)
 
 
@@ -142,7 +142,7 @@ def test_a_fault_that_passes_is_got_over(make_executor, folder: Path, monkeypatc
     with pytest.raises(ServerUnavailable, match="no toys today"):
         executor.annotate(b"").result(PATIENCE)
     executor._workers._config = Config("worker_toys:ToyWorkshop", (folder,), log_level="error")
-    wait_for(lambda: executor.pids)
+    wait_for(lambda: executor._workers._nursery)
     assert is_answered(executor)
 
 
