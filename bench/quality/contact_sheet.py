@@ -12,9 +12,10 @@ from typing import Any
 from bench.quality import text_sheet
 from PIL import Image, ImageDraw, ImageOps
 
-from tapetum.engine import Engine
+from tapetum.pipeline.annotator import Annotator
 from tapetum.settings import Settings
 from tapetum.vision import messages
+from tapetum.wiring import annotator_of
 
 #: Longest side of a picture on the page, pixels.
 SIDE = 480
@@ -43,23 +44,22 @@ def pictures_of(data: Path) -> list[Path]:
 def write(page: Path, pictures: Sequence[Path], texts: Sequence[Path]) -> None:
     """Annotate ``pictures`` and the pages of ``texts`` and write ``page``, which holds everything
     it shows."""
-    engine = Engine.of_command_line(Settings())
-    figures = [_figure(path, answer) for path, answer in _answers(engine, pictures)]
-    figures += ["<h2>Text</h2>", *text_sheet.figures(engine, texts)]
-    engine.annotator.close()
+    with annotator_of(Settings()) as annotator:
+        figures = [_figure(path, answer) for path, answer in _answers(annotator, pictures)]
+        figures += ["<h2>Text</h2>", *text_sheet.figures(annotator, texts)]
     head = f"<!doctype html><meta charset=utf-8><title>Contact sheet</title><style>{_STYLE}</style>"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"{head}<h1>Contact sheet</h1>{''.join(figures)}\n", encoding="utf-8")
 
 
-def _answers(engine: Engine, pictures: Iterable[Path]) -> Iterable[tuple[Path, Any]]:
+def _answers(annotator: Annotator, pictures: Iterable[Path]) -> Iterable[tuple[Path, Any]]:
     for path in pictures:
         asked = messages.BatchAnnotateImagesRequest()
         item = asked.requests.add()
         item.image.content = path.read_bytes()
         for name in FEATURES:
             item.features.add(type_=messages.Feature.Type.Value(name))
-        answer = engine.annotator.annotate(asked.SerializeToString())
+        answer = annotator.annotate(asked.SerializeToString())
         yield path, messages.BatchAnnotateImagesResponse.FromString(answer).responses[0]
 
 

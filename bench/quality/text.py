@@ -17,9 +17,10 @@ import numpy as np
 from bench.quality.text_score import RIGHT_TO_LEFT, Piece, Point, Score, score, total
 from PIL import Image, ImageOps
 
-from tapetum.engine import Engine
+from tapetum.pipeline.annotator import Annotator
 from tapetum.settings import Settings
 from tapetum.vision import messages
+from tapetum.wiring import annotator_of
 
 #: Degrees clockwise.
 TURNS = (90, 180, 270)
@@ -63,17 +64,14 @@ def measure(folder: Path, turned: bool = True) -> list[dict[str, Any]]:
     """The rows of the quality table: ``metric``, ``value`` (percent), ``target``, ``met``,
     ``note``. Without ``turned`` no turned copies are read: they take most of the time."""
     truths: list[Truth] = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-    engine = Engine.of_command_line(Settings())
-    try:
-        plain = {truth["file"]: _read(engine, folder, truth) for truth in truths}
-        hinted = {truth["file"]: _read(engine, folder, truth, _hints(truth)) for truth in truths}
+    with annotator_of(Settings()) as annotator:
+        plain = {truth["file"]: _read(annotator, folder, truth) for truth in truths}
+        hinted = {truth["file"]: _read(annotator, folder, truth, _hints(truth)) for truth in truths}
         rows = list(_rows(truths, plain, hinted))
         if turned:
             for angle in (*TURNS, *SKEWS):
-                copies = {t["file"]: _read(engine, folder, t, angle=angle) for t in truths}
+                copies = {t["file"]: _read(annotator, folder, t, angle=angle) for t in truths}
                 rows.append(_turned_row(angle, truths, plain, copies))
-    finally:
-        engine.annotator.close()
     return rows
 
 
@@ -128,24 +126,24 @@ def _hints(truth: Truth) -> tuple[str, ...]:
 
 
 def _read(
-    engine: Engine, folder: Path, truth: Truth, hints: tuple[str, ...] = (), angle: int = 0
+    annotator: Annotator, folder: Path, truth: Truth, hints: tuple[str, ...] = (), angle: int = 0
 ) -> Score:
     """The score of one page, read as it is or as a copy turned by ``angle`` degrees clockwise."""
     content = (folder / truth["file"]).read_bytes()
     back = np.eye(2, 3)
     if angle:
         content, back = turned(content, angle)
-    return score(truth, pieces(annotated(engine, content, hints), back, truth["script"]))
+    return score(truth, pieces(annotated(annotator, content, hints), back, truth["script"]))
 
 
-def annotated(engine: Engine, content: bytes, hints: tuple[str, ...] = ()) -> Any:
+def annotated(annotator: Annotator, content: bytes, hints: tuple[str, ...] = ()) -> Any:
     """The program's answer to TEXT_DETECTION for one image file."""
     asked = messages.BatchAnnotateImagesRequest()
     item = asked.requests.add()
     item.image.content = content
     item.features.add(type_=messages.Feature.TEXT_DETECTION)
     item.image_context.language_hints.extend(hints)
-    answer = engine.annotator.annotate(asked.SerializeToString())
+    answer = annotator.annotate(asked.SerializeToString())
     return messages.BatchAnnotateImagesResponse.FromString(answer).responses[0]
 
 

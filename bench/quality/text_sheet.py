@@ -14,7 +14,7 @@ from typing import Any
 from bench.quality.text import annotated
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from tapetum.engine import Engine
+from tapetum.pipeline.annotator import Annotator
 
 #: Longest side of a picture on the page, pixels.
 SIDE = 900
@@ -39,11 +39,11 @@ def pages_of(folder: Path) -> list[Path]:
     return [folder / file for file in chosen]
 
 
-def figures(engine: Engine, pages: Sequence[Path]) -> Iterator[str]:
+def figures(annotator: Annotator, pages: Sequence[Path]) -> Iterator[str]:
     """One HTML fragment per page."""
     for path in pages:
         content = path.read_bytes()
-        yield _figure(path.name, content, annotated(engine, content))
+        yield _figure(path.name, content, annotated(annotator, content))
 
 
 def _figure(name: str, content: bytes, response: Any) -> str:
