@@ -49,9 +49,6 @@ class _Turns(Generic[T]):
     def __bool__(self) -> bool:
         return bool(self._fresh or self._served)
 
-    def __contains__(self, member: T) -> bool:
-        return member in self._fresh or member in self._served
-
     def add(self, member: T) -> None:
         """Another one."""
         self._fresh.append(member)
@@ -104,13 +101,14 @@ class Calls:
         """The answer of ``job``; the future may be cancelled at any time."""
         parts = job.parts()
         call = _Call(job.context.principal, deque(enumerate(parts)), len(parts))
-        call.future.add_done_callback(lambda _: self._forget(call))
         with self._changed:
             if not self._refuses:
+                call.future.add_done_callback(lambda _: self._forget(call))
                 self._calls.add(call)
-                if call.caller not in self._callers:
+                if call.caller not in self._waiting:
+                    self._waiting[call.caller] = _Turns()
                     self._callers.add(call.caller)
-                self._waiting.setdefault(call.caller, _Turns()).add(call)
+                self._waiting[call.caller].add(call)
                 self._changed.notify(len(parts))
                 return call.future
         call.future.set_exception(_shutting_down())
@@ -182,13 +180,14 @@ class Calls:
         with self._changed:
             self._calls.discard(call)
             self._changed.notify_all()
+            if not call.parts:  # it waits for no turn
+                return
             call.parts.clear()
-            calls = self._waiting.get(call.caller)
-            if calls is not None and call in calls:
-                calls.remove(call)
-                if not calls:
-                    del self._waiting[call.caller]
-                    self._callers.remove(call.caller)
+            calls = self._waiting[call.caller]
+            calls.remove(call)
+            if not calls:
+                del self._waiting[call.caller]
+                self._callers.remove(call.caller)
 
 
 def _shutting_down() -> ServerUnavailable:

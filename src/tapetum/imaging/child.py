@@ -109,24 +109,14 @@ class Child:
 
     def decode(self, content: bytes, max_side_for: MaxSideFor) -> Picture:
         """The picture in ``content``. Raises `ImageError`, `Fallen`, `TooLong`."""
-        self.pictures += 1
         with self._watched():
-            file = messages.written(content)
-            try:
-                messages.send(self.line, {"decode": True, "seconds": PICTURE_SECONDS}, file)
-            finally:
-                os.close(file)
+            self._hand_over("decode", content)
             return self._picture(max_side_for)[0]
 
     def drawn(self, content: bytes) -> bytes:
         """The SVG file ``content`` as PNG. Raises as `decode`, and `InvalidGallery`."""
-        self.pictures += 1
         with self._watched():
-            file = messages.written(content)
-            try:
-                messages.send(self.line, {"draw": True, "seconds": PICTURE_SECONDS}, file)
-            finally:
-                os.close(file)
+            self._hand_over("draw", content)
             answer, result = self._answer()
             size = _number(answer, "bytes", _MOST_DRAWN)
             return bytes(_taken(result, size))
@@ -170,6 +160,15 @@ class Child:
         if self.handle >= 0:
             os.close(self.handle)
             self.handle = -1
+
+    def _hand_over(self, question: str, content: bytes) -> None:
+        """Ask ``question`` of a picture."""
+        self.pictures += 1
+        file = messages.written(content)
+        try:
+            messages.send(self.line, {question: True, "seconds": PICTURE_SECONDS}, file)
+        finally:
+            os.close(file)
 
     def _picture(self, max_side_for: MaxSideFor) -> tuple[Picture, dict[str, Any]]:
         size, _ = self._answer()
