@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
 from rich.progress import (
@@ -34,7 +33,7 @@ from tapetum.errors import BrokenFile, FileNotReadable, SettingsError, TapetumEr
 from tapetum.ledger import OperationRecord
 from tapetum.observe.log import configure_logging
 from tapetum.results.asking import NUMBERS
-from tapetum.stores.router import scheme_of
+from tapetum.stores.router import path_of, scheme_of
 from tapetum.stores.wiring import stores_of
 from tapetum.vision import limits, messages
 
@@ -267,8 +266,8 @@ def _check_output(output: str) -> None:
     """Make the folder of results, if it is one of this machine, before any image is looked at."""
     if scheme_of(output) not in ("", "file"):
         return
-    path = unquote(urlsplit(output).path) if scheme_of(output) else _prefix(output)
-    folder = Path(path).absolute() if path.endswith("/") else Path(path).absolute().parent
+    path = path_of(_prefix(output))
+    folder = Path(path) if path.endswith("/") else Path(path).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reason = "" if os.access(folder, os.W_OK | os.X_OK) else "Permission denied"

@@ -153,7 +153,7 @@ class Stores:
         if scheme in ("", "file"):
             if not self._files:
                 raise InvalidObjectName(f"{uri}: give a gs://BUCKET/OBJECT URI.")
-            path = _path_of(uri)
+            path = path_of(uri)
             if "\0" in path:
                 raise InvalidObjectName(f"{uri!r} is not a path.")
             # Links are the owner's own here, so they are followed: into the one root.
@@ -217,12 +217,13 @@ def _remove_folders(top: Path) -> None:
 def _store_of(rule: BucketRule, bucket: str) -> Store:
     url = rule.url.replace("{bucket}", bucket)
     if scheme_of(url) in ("", "file"):
-        return LocalStore(Path(_path_of(url)))
+        return LocalStore(Path(path_of(url)))
     return CloudStore(url, rule.options)
 
 
-def _path_of(uri: str) -> str:
-    """The path of a ``file://`` URI, which is percent-encoded, or a plain path as it is."""
+def path_of(uri: str) -> str:
+    """The path of a ``file://`` URI, which is percent-encoded, or a plain path as it is. Raises
+    `InvalidObjectName` for a URI of another host."""
     if scheme_of(uri) != "file":
         return uri
     host, slash, path = uri[len("file://") :].partition("/")
