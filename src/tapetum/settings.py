@@ -300,8 +300,8 @@ def _from_document(
                 f"{where}: no setting is named {name!r}; there are {', '.join(table)}."
             )
         # What is off may be written so, also where there is more than on and off.
-        said = "off" if name == "web_fetch" and value is False else value
-        values[name] = _cast(table[name][0], said, f"{where}: {name}")
+        written = "off" if name == "web_fetch" and value is False else value
+        values[name] = _cast(table[name][0], written, f"{where}: {name}")
         _check(name, values[name], f"{where}: {name}")
     return values
 

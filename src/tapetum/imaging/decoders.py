@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 #: What a zygote gets of this process's environment: no secret of a store among it.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
-#: Of libraries' threads, and of malloc: a picture of some megapixels goes where the one before was,
-#: instead of into new pages, which halve the speed.
+#: Of libraries' threads, and of malloc: a picture of some megapixels goes where the one before was.
+#: New pages from the kernel cost about as much as decoding (`python -m bench --only decoding`).
 _SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(48 * 2**20),

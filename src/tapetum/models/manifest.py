@@ -148,7 +148,7 @@ def _rows(
     table: Mapping[str, Any], name: str, kind: type[Weight] | type[PackRow]
 ) -> Iterator[dict[str, Any]]:
     """The rows ``[[name]]``, each with what ``kind`` takes, or `ModelError` naming the row."""
-    known = {one.name: one for one in fields(kind)}
+    known = {column.name: column for column in fields(kind)}
     rows = table.get(name, [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ModelError(f"The rows of the manifest are written [[{name}]].")
@@ -161,7 +161,7 @@ def _rows(
             wanted = _IN_TOML[str(known[key].type)]
             if type(value) is not wanted:
                 raise ModelError(f"{where}: {key} is no {wanted.__name__}: {value!r}.")
-        for key, one in known.items():
-            if key not in row and one.default is MISSING and one.default_factory is MISSING:
+        for key, column in known.items():
+            if key not in row and column.default is MISSING and column.default_factory is MISSING:
                 raise ModelError(f"{where} has no {key}.")
         yield row
