@@ -141,6 +141,27 @@ def test_a_zygote_that_is_killed_is_replaced(photo: bytes):
         assert made.decode(photo, lambda *_: 64, owner="other").width == 1024
 
 
+def test_a_zygote_that_does_not_answer_is_replaced(photo: bytes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "BIRTH_SECONDS", 3)  # enough for the next zygote
+    with closing(Decoders()) as made:
+        made.decode(photo, lambda *_: 64)
+        assert made._zygote is not None
+        assert made._zygote.process is not None
+        stuck = made._zygote.process
+        stuck.send_signal(signal.SIGSTOP)
+        assert made.decode(photo, lambda *_: 64, owner="other").width == 1024
+        assert stuck.wait(timeout=60) == -signal.SIGKILL
+
+
+def test_a_crash_that_somebody_sends_is_none(decoders: Decoders, photo: bytes):
+    decoders.decode(photo, lambda *_: 64, owner="unmoved")
+    [child] = [child for child in decoders._idle.children if child.owner == "unmoved"]
+    for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL):
+        os.kill(child.pid, number)
+    decoders.decode(photo, lambda *_: 64, owner="unmoved")
+    assert child in decoders._idle.children
+
+
 def test_a_picture_that_goes_on_crashing_its_child_is_blamed(decoders: Decoders, photo: bytes):
     crashes = []
 

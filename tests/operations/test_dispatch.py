@@ -6,13 +6,14 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tapetum.errors import StoreUnavailable
+from tapetum.errors import ServerUnavailable, StoreUnavailable
 from tapetum.executors.local import LocalExecutor
 from tapetum.imaging.picture import Picture
 from tapetum.ledger import OperationRecord, OperationState
@@ -21,6 +22,7 @@ from tapetum.operations import dispatch
 from tapetum.operations.dispatch import Dispatcher
 from tapetum.pipeline.annotator import Annotator
 from tapetum.stores.router import Stores
+from tapetum.tasks.control import Control
 from tapetum.tasks.plan import Task, task_bounds
 from tapetum.vision import messages
 
@@ -250,3 +252,40 @@ class TestAStoreThatDoesNotAnswer:
         record = ended(ledger)
         assert record.error_code == 14
         assert "not now" not in record.error_message
+
+
+class NoWorkers(LocalExecutor):
+    """No worker can be had the first times."""
+
+    refusals = 0
+
+    def submit(self, task: Task, control: Control) -> Future[None]:
+        if not self.refusals:
+            return super().submit(task, control)
+        self.refusals -= 1
+        refused: Future[None] = Future()
+        refused.set_exception(ServerUnavailable("no worker now"))
+        return refused
+
+
+class TestAnExecutorWithoutWorkers:
+    @pytest.fixture
+    def executor(self, stores: Stores, gate: Gate) -> Iterator[NoWorkers]:
+        annotator = Annotator(stores, [gate], [SeenLabel()])
+        made = NoWorkers(annotator, workers=2)
+        yield made
+        made.close()
+        annotator.close()
+
+    @pytest.fixture(autouse=True)
+    def _soon(self, bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dispatch, "NO_WORKER_WAIT", 0.01)
+        monkeypatch.setattr(dispatch, "IDLE_POLL", 0.02)
+
+    def test_is_waited_for_and_no_task_is_given_up(self, ledger, dispatcher, executor, gate):
+        executor.refusals = 3 * dispatch.MAX_STRIKES
+        gate.opened.set()
+        create(ledger, images=1)
+        dispatcher.wake()
+        record = ended(ledger)
+        assert (record.error_code, record.images_done, executor.refusals) == (0, 1, 0)
