@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from worker_toys import (
     GREEN,
     MAGENTA,
     OVERRAN,
+    PATIENCE,
     RED,
     YELLOW,
     Listening,
@@ -25,6 +24,7 @@ from worker_toys import (
     expected,
     requests,
     task,
+    wait_for,
 )  # fmt: skip
 
 from tapetum.errors import LeaseLost, SettingsError, TaskStopped
@@ -32,15 +32,6 @@ from tapetum.executors.nursery import Config
 from tapetum.executors.process import ProcessExecutor
 from tapetum.tasks.plan import Shard
 from tapetum.vision import messages
-
-PATIENCE = 120
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.01)
 
 
 def greys(count: int) -> list[tuple[int, int, int]]:

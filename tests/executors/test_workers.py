@@ -6,29 +6,20 @@ import os
 import resource
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from worker_toys import RED, Listening, expected, requests, task
+from worker_toys import PATIENCE, RED, Listening, expected, requests, task, wait_for
 
 from tapetum.errors import LeaseLost, ServerUnavailable, SettingsError
 from tapetum.executors.nursery import Config
 from tapetum.executors.process import ProcessExecutor
 from tapetum.vision import messages
 
-PATIENCE = 120
 GREY = (9, 9, 9)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.01)
 
 
 def is_answered(executor: ProcessExecutor) -> bool:
@@ -38,6 +29,13 @@ def is_answered(executor: ProcessExecutor) -> bool:
         answer.label_annotations[0].description
         == expected(GREY)["labelAnnotations"][0]["description"]
     )
+
+
+def answering(make_executor) -> ProcessExecutor:
+    """An executor of one worker that has been asked something."""
+    executor: ProcessExecutor = make_executor(workers=1)
+    assert is_answered(executor)
+    return executor
 
 
 def nurseries() -> list[psutil.Process]:
@@ -69,8 +67,7 @@ def no_file_to_be_had() -> Iterator[None]:
 
 
 def test_a_nursery_that_is_killed_while_it_begins_is_replaced_too(make_executor):
-    executor = make_executor(workers=1)
-    assert is_answered(executor)
+    executor = answering(make_executor)
     killed: set[int] = set()
     for _ in range(3):
         wait_for(lambda: [n for n in nurseries() if n.pid not in killed])
@@ -81,20 +78,17 @@ def test_a_nursery_that_is_killed_while_it_begins_is_replaced_too(make_executor)
     assert is_answered(executor)
 
 
-def test_workers_that_die_while_no_file_can_be_opened_are_replaced_later(make_executor):
-    executor = make_executor(workers=2)
-    assert is_answered(executor)
-    _, *workers = executor.pids
+def test_a_worker_that_dies_while_no_file_can_be_opened_is_replaced_later(make_executor):
+    executor = answering(make_executor)
+    _, worker = executor.pids
     with no_file_to_be_had():
-        for pid in workers:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
         wait_for(lambda: len(executor.pids) == 1)
     assert is_answered(executor)
 
 
 def test_a_nursery_that_dies_while_no_file_can_be_opened_is_replaced_later(make_executor):
-    executor = make_executor(workers=1)
-    assert is_answered(executor)
+    executor = answering(make_executor)
     first, *_ = executor.pids
     with no_file_to_be_had():
         os.kill(first, signal.SIGKILL)

@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,17 @@ from tapetum.vision import messages
 RED, MAGENTA, YELLOW, CYAN, GREEN = (
     (255, 0, 0), (255, 0, 255), (255, 255, 0), (0, 255, 255), (0, 255, 0),
 )  # fmt: skip
+
+
+#: Seconds until a test gives up, on a machine that has much else to do.
+PATIENCE = 120
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)
