@@ -14,23 +14,34 @@ from pathlib import Path
 
 from bench import machine, pages
 from bench.rows import Row
+from tapetum.results.asking import NUMBERS
 
 MEBIBYTE = 2**20
 
 #: Pages of the PDFs that are read, which takes a hundred times as long.
 _READ = 40, 200
+#: Images that are looked at with all features.
+_OF_ALL = 24
 
+#: Seconds between two looks at the memory.
 _LOOK_SECONDS = 0.05
 
 
 def measure(files: Sequence[Path], small: int, large: int) -> list[Row]:
     """Peak memory of ``tapetum annotate`` over ``large`` images beside ``small`` images."""
     few, many = (peak(islice(cycle(files), count)) for count in (small, large))
+    every = ",".join(NUMBERS)
+    kept, given_back = (
+        peak(islice(cycle(files), _OF_ALL), every, "--workers", "2", "--arena", arena)
+        for arena in ("on", "off")
+    )
     return [
         Row("memory: growth", many / few - 1, "", at_most=0.10,
             note=f"peak of {large:,} images beside {small:,}, LABEL_DETECTION"),
         Row(f"memory: peak, {small:,} images", few / MEBIBYTE, "MiB"),
         Row(f"memory: peak, {large:,} images", many / MEBIBYTE, "MiB"),
+        Row("memory: all features, 2 workers", kept / MEBIBYTE, "MiB", note=f"{_OF_ALL} images"),
+        Row("memory: the same, arena = off", given_back / MEBIBYTE, "MiB"),
     ]  # fmt: skip
 
 
