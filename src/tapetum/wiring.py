@@ -8,6 +8,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tapetum.features.web import WebDetection
 from tapetum.gallery import Galleries
 from tapetum.gallery.backends import places
 from tapetum.gallery.backends.joined import JoinedGalleries
+from tapetum.gallery.backends.late import LateGalleries
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.shipped import glyphs, landmarks
 from tapetum.gallery.shipped.brands import Brands
@@ -201,17 +203,19 @@ class Workshop:
         weights = (name for signal in rows if signal in signals for name in rows[signal].weights)
         return list(dict.fromkeys(weights))
 
-    def galleries(self) -> Galleries:
-        """Those that the settings name, opened anew, and those that ship. Raises `GalleryError`."""
-        settings = self._settings
-        own = _galleries_to_read(settings) if self._local_files else own_galleries(settings)
+    def galleries(self, *, patient: bool = False) -> Galleries:
+        """Those that the settings name, opened anew, and those that ship. Raises `GalleryError`
+        unless they are ``patient``: then what cannot be opened is tried again at each use."""
+        read = _galleries_to_read if self._local_files else own_galleries
+        open_own = partial(read, self._settings)
+        own = LateGalleries(open_own, embedding_model(self._settings)) if patient else open_own()
         return JoinedGalleries(own, self._shipped)
 
-    def annotator(self, galleries: Galleries | None = None) -> Annotator:
-        """A new one, with stores of its own, and galleries too if there are none given. Raises
+    def annotator(self, galleries: Galleries | None = None, *, patient: bool = False) -> Annotator:
+        """A new one, with stores of its own, and `galleries` too if there are none given. Raises
         `GalleryError`."""
         settings = self._settings
-        galleries = galleries if galleries is not None else self.galleries()
+        galleries = galleries if galleries is not None else self.galleries(patient=patient)
         return Annotator(
             stores_of(settings, local_files=self._local_files),
             detectors(self._makers),

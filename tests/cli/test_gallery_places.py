@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from google.cloud import vision_v1
 from PIL import Image, ImageDraw
@@ -114,22 +121,87 @@ def test_a_place_that_will_not_do(run, place, message):
     assert "Traceback" not in ran.err
 
 
-def test_a_server_without_its_galleries_answers_the_rest(run, site, postgresql_url, start_server):
+@contextmanager
+def administrator(postgresql_url: str) -> Iterator[Any]:
+    """A connection to the server of a database, but not to the database."""
     import psycopg
 
-    place = ("--gallery-store", postgresql_url)
-    fill(run, site, *place)
-    server = start_server(*place)
     elsewhere = postgresql_url.replace("/tests?", "/postgres?")
     with psycopg.connect(elsewhere, autocommit=True) as connection:
-        connection.execute("DROP DATABASE tests WITH (FORCE)")
+        yield connection
+
+
+def asked(server: Any, picture: Path) -> Any:
+    """What the server says of a picture to somebody who wants matches and colours."""
     types = [vision_v1.Feature.Type.WEB_DETECTION, vision_v1.Feature.Type.IMAGE_PROPERTIES]
     request = {
-        "image": {"content": (site / "2.jpg").read_bytes()},
+        "image": {"content": picture.read_bytes()},
         "features": [{"type_": one} for one in types],
     }
     (response,) = server.client().batch_annotate_images(requests=[request]).responses
+    return response
+
+
+def assert_only_matches_failed(response: Any) -> None:
     assert response.error.message.startswith("WEB_DETECTION failed on this image")
     assert "postgresql" not in response.error.message  # that is nobody's business
     assert response.image_properties_annotation.dominant_colors.colors
-    assert "The galleries in postgresql:///tests cannot be used" in server.log.read_text()
+
+
+def wait_for_line(log: Path, line: str) -> None:
+    """What workers log comes through a pipe, so it may come after their answer."""
+    until = time.monotonic() + 300
+    while line not in log.read_text():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.01)
+
+
+def kill_workers(server: Any) -> None:
+    for nursery in psutil.Process(server.process.pid).children():
+        for child in nursery.children():
+            child.kill()
+
+
+def test_a_server_without_its_galleries_answers_the_rest(run, site, postgresql_url, start_server):
+    place = ("--gallery-store", postgresql_url)
+    fill(run, site, *place)
+    server = start_server(*place)
+    with administrator(postgresql_url) as connection:
+        connection.execute("DROP DATABASE tests WITH (FORCE)")
+    assert_only_matches_failed(asked(server, site / "2.jpg"))
+    wait_for_line(server.log, "The galleries in postgresql:///tests cannot be used")
+
+
+def test_workers_begin_while_galleries_are_away_and_use_them_when_they_are_back(
+    run, site, postgresql_url, start_server
+):
+    place = ("--gallery-store", postgresql_url)
+    fill(run, site, *place)
+    server = start_server(*place, "--workers", "1")
+    with administrator(postgresql_url) as connection:
+        connection.execute("ALTER DATABASE tests WITH ALLOW_CONNECTIONS false")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'tests'"
+        )
+        kill_workers(server)
+        for _ in range(2):
+            assert_only_matches_failed(asked(server, site / "2.jpg"))
+        connection.execute("ALTER DATABASE tests WITH ALLOW_CONNECTIONS true")
+    response = asked(server, site / "2.jpg")
+    assert response.error.message == ""
+    (match,) = response.web_detection.full_matching_images
+    assert match.url == "https://e.org/2.jpg"
+
+
+def test_a_server_does_not_start_without_its_galleries(postgresql_url):
+    nowhere = postgresql_url.replace("/tests?", "/nowhere?")
+    ran = subprocess.run(
+        [sys.executable, "-m", "tapetum", "serve", "--port", "0", "--gallery-store", nowhere],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode
+    assert "tapetum: The galleries in postgresql:///nowhere cannot be used" in ran.stderr
+    assert "Traceback" not in ran.stderr

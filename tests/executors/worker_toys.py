@@ -97,7 +97,7 @@ class ToyWorkshop:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def annotator(self) -> Annotator:
+    def annotator(self, *, patient: bool) -> Annotator:
         return Annotator(Stores(self._folder), [Deeds(self._folder)], [MeanLabel()])
 
 
@@ -164,7 +164,7 @@ def broken() -> ToyWorkshop:
 
 
 class BrokenLater:
-    def annotator(self) -> Annotator:
+    def annotator(self, *, patient: bool) -> Annotator:
         raise SettingsError("There are no toys today.")
 
 

@@ -14,6 +14,7 @@ import pytest
 from tapetum.errors import EntryNotFound, GalleryExists, GalleryNotFound, InvalidGallery
 from tapetum.gallery import EVERYONE, Entry, Galleries, Gallery, Kind, Size
 from tapetum.gallery.backends.joined import JoinedGalleries
+from tapetum.gallery.backends.late import LateGalleries
 from tapetum.gallery.backends.memory import MemoryGalleries
 from tapetum.gallery.backends.places import opened
 from tapetum.gallery.backends.sqlite import SqliteGalleries
@@ -29,7 +30,15 @@ PISA = Entry("pisa", "Leaning Tower of Pisa", aliases=("Torre di Pisa",))
 
 
 @pytest.fixture(
-    params=["memory", "sqlite", "joined", "postgresql", "lancedb", "lancedb on object storage"]
+    params=[
+        "memory",
+        "sqlite",
+        "late",
+        "joined",
+        "postgresql",
+        "lancedb",
+        "lancedb on object storage",
+    ]
 )
 def opened_again(request, tmp_path) -> Iterator[Callable[[], Galleries]]:
     """Opens the same place as another process would, except in memory."""
@@ -44,6 +53,9 @@ def opened_again(request, tmp_path) -> Iterator[Callable[[], Galleries]]:
         open_one = partial(opened, f"file://{tmp_path / 'lance'}", {}, MODEL)
     elif request.param == "lancedb on object storage":
         open_one = partial(opened, *find("lancedb_bucket"), MODEL)
+    elif request.param == "late":
+        path = tmp_path / "galleries.sqlite"
+        open_one = lambda: LateGalleries(lambda: SqliteGalleries(path, MODEL), MODEL)  # noqa: E731
     elif request.param == "sqlite":
         open_one = partial(opened, str(tmp_path / "galleries.sqlite"), {}, MODEL)
     else:

@@ -113,7 +113,7 @@ class Toys:
         del local_files, types
         self._folder = settings.buckets_dir
 
-    def annotator(self) -> Annotator:
+    def annotator(self, *, patient: bool) -> Annotator:
         return Annotator(
             SlowStores(self._folder),
             [Reacting(self._folder), ColourDetector()],

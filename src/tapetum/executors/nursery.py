@@ -4,7 +4,7 @@
 answers on the socket ``FD``, one JSON object a message::
 
     ◀ {"ready": true}                     or the fault that keeps it from working
-    ▶ {"fork": 3}  + a socket             a worker that talks on that socket
+    ▶ {"fork": 3, "patient": true}  + a socket   a worker that talks on that socket
     ◀ {"forked": 3, "pid": 4711}
     ▶ {"kill": 4711}
     ◀ {"ended": 4711, "status": 9}        as waitpid says it
@@ -17,6 +17,7 @@ number cannot have passed to somebody else.
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
@@ -47,8 +48,9 @@ MESSAGE_BYTES = 65_536
 class Workshop(Protocol):
     """What workers share, and the annotator that each makes of it."""
 
-    def annotator(self) -> Annotator:
-        """Called in the worker, once."""
+    def annotator(self, *, patient: bool) -> Annotator:
+        """Called in the worker, once. ``patient``: what is elsewhere (a database) and cannot be
+        reached now is to be tried again when it is needed; otherwise that is an error."""
         ...
 
 
@@ -102,12 +104,12 @@ class Nursery:
             return False
         order = json.loads(message)
         if "fork" in order:
-            self._fork(order["fork"], sockets[0])
+            self._fork(order["fork"], sockets[0], patient=order["patient"])
         elif order.get("kill") in self._children:
             os.kill(order["kill"], signal.SIGKILL)
         return True
 
-    def _fork(self, number: int, line: int) -> None:
+    def _fork(self, number: int, line: int, *, patient: bool) -> None:
         try:
             pid = os.fork()
         except OSError as error:
@@ -115,19 +117,20 @@ class Nursery:
             say(self._channel, {"forked": number, "pid": 0})
         else:
             if not pid:
-                self._become_worker(line)
+                self._become_worker(line, patient=patient)
             self._children.add(pid)
             say(self._channel, {"forked": number, "pid": pid})
         finally:
             os.close(line)
 
-    def _become_worker(self, line: int) -> NoReturn:
+    def _become_worker(self, line: int, *, patient: bool) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for number in (self._channel.fileno(), self._woken, self._waker):
                 os.close(number)
-            worker.run(line, self._workshop.annotator, self._config)
+            make = functools.partial(self._workshop.annotator, patient=patient)
+            worker.run(line, make, self._config)
         except BaseException:
             log.exception("a worker could not begin")
         finally:

@@ -58,10 +58,10 @@ class NurseryProcess:
         """As `subprocess.Popen.returncode`."""
         return self._process.returncode
 
-    def fork(self, number: int, line: socket.socket) -> None:
-        """Ask for worker ``number``, which is to talk on ``line``. Raises `OSError` when the
-        nursery is gone or does not listen."""
-        order = json.dumps({"fork": number}).encode()
+    def fork(self, number: int, line: socket.socket, *, patient: bool) -> None:
+        """Ask for worker ``number``, which is to talk on ``line`` and, if it is ``patient``, begins
+        without what is elsewhere. Raises `OSError` when the nursery is gone or does not listen."""
+        order = json.dumps({"fork": number, "patient": patient}).encode()
         socket.send_fds(self._channel, [order], [line.fileno()], socket.MSG_DONTWAIT)
 
     def kill(self, pid: int) -> None:

@@ -326,7 +326,9 @@ class Workers:
         worker = Worker(self._numbers, Connection(ours.detach()), alone)
         try:
             with theirs:
-                nursery.fork(worker.number, theirs)
+                # The first says what is wrong before anybody waits for an answer; later ones are
+                # to answer what they can.
+                nursery.fork(worker.number, theirs, patient=worker.number > 1)
             _in_thread(self._hear_worker, worker, nursery)
         except BaseException:
             worker.hang_up()
@@ -359,6 +361,7 @@ class Workers:
                     self._lock.notify_all()
                 case "broken":
                     self._fault = faults.from_json(message)
+                    log.error("worker %d cannot begin: %s", worker.pid, self._fault.message)
                 case "outside":
                     worker.reported_cause = Cause.OUTSIDE
                 case "exhausted":
