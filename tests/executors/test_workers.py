@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from worker_toys import PATIENCE, RED, Listening, expected, requests, task, wait_for
+from worker_toys import BLUE, MUCH, PATIENCE, RED, Listening, expected, requests, task, wait_for
 
 from tapetum.errors import LeaseLost, ServerUnavailable, SettingsError
 from tapetum.executors.nursery import Config
@@ -160,3 +160,14 @@ def test_a_nursery_that_does_not_listen_stops_nobody(make_executor):
         nursery.resume()
     wait_for(lambda: worker.gone)
     assert is_answered(executor)
+
+
+def test_a_worker_gives_back_the_memory_that_is_free(make_executor):
+    executor = answering(make_executor)
+    _, number = executor.pids
+    worker = psutil.Process(number)
+    before = worker.memory_full_info().uss
+    executor.submit(task([BLUE]), Listening()).result(PATIENCE)
+    # It does so after it has said that it is done.
+    wait_for(lambda: worker.memory_full_info().uss < before + MUCH / 4)
+    assert executor.pids[1:] == [number], "the same worker"
