@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from worker_toys import (
 )  # fmt: skip
 
 from tapetum.errors import LeaseLost, SettingsError, TaskStopped
+from tapetum.executors import process
 from tapetum.executors.nursery import Config
 from tapetum.executors.process import ProcessExecutor
 from tapetum.tasks.plan import Shard
@@ -149,6 +151,23 @@ def test_nobody_is_blamed_for_signals_from_outside(make_executor, folder: Path, 
         wait_for(lambda so_far=written: running.done() or len(line.shards) > so_far)
     running.result(PATIENCE)
     assert sent > 20
+    assert answers(folder) == [expected(colour) for colour in colours]
+
+
+def test_a_job_that_goes_on_is_not_given_up(make_executor, folder: Path, monkeypatch):
+    """However many workers it takes, as long as something is written in between."""
+    monkeypatch.setattr(process, "MOST_UNEXPLAINED", 3)
+    executor = make_executor(workers=1)
+    colours = greys(60)
+
+    class Killing(Listening):
+        def written(self, shard, failed):
+            super().written(shard, failed)
+            for pid in executor.pids[1:]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    executor.submit(task(colours, batch_size=2), Killing()).result(PATIENCE)
     assert answers(folder) == [expected(colour) for colour in colours]
 
 

@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 GRACE = 3.0
 #: Of an image's time, what each further image in hand adds while several are looked at together.
 IN_COMPANY = 0.25
-#: Workers in a row that may end without an image in hand before the job is given up.
+#: Workers in a row that may end without an image in hand, and without having written a shard,
+#: before the job is given up.
 MOST_UNEXPLAINED = 8
 
 
@@ -204,7 +205,8 @@ class ProcessExecutor:
             if ended.answer is not None:
                 return ended.answer
             control.check()
-            unexplained = 0 if ended.suspects else unexplained + 1
+            went_on = ended.job is not job
+            unexplained = 0 if ended.suspects or went_on else unexplained + 1
             if unexplained >= MOST_UNEXPLAINED:
                 raise ServerFailed("Worker processes keep ending: the log has the rest.")
             job = ended.job
