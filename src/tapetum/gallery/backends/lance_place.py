@@ -7,7 +7,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +27,8 @@ from tapetum.observe.redaction import said, secrets_of
 #: On object storage, how long a process goes without asking what others have changed.
 _STALE = timedelta(seconds=5)
 _TIMEOUTS = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4"}
+#: How often processes that find a place empty may get into each other's way as they make it.
+_TRIES = 5
 #: Of what LanceDB says, characters.
 _LONGEST = 300
 _SOURCE = re.compile(r",? ?(location: Location \{.*|\S*\.rs:\d+(:\d+)?)")
@@ -70,10 +72,14 @@ class LancePlace:
 
     def _opened(self) -> Any:
         """The list, made when missing."""
-        try:
-            return self._place.open_table("galleries")
-        except ValueError:  # there is none
-            return self._place.create_table("galleries", schema=LIST, exist_ok=True)
+        for _ in range(_TRIES):
+            with suppress(ValueError):  # there is none
+                return self._place.open_table("galleries")
+            try:
+                return self._place.create_table("galleries", schema=LIST, exist_ok=True)
+            except RuntimeError as error:  # as a rule, somebody else has just made it
+                lost = error
+        raise lost
 
     def create(self, gallery: Gallery) -> None:
         """Raises `tapetum.errors.GalleryExists`."""
